@@ -1,0 +1,110 @@
+"""What an episode is on disk: fixed-size arrays in sharded Zarr, one row an episode, masks as packed bits.
+
+A store has `support_images` (N, K, h, w, 3), `support_masks`, `query_images` (N, Q, H, W, 3), `query_masks`, all
+uint8, and the attributes `objects` (O) and `mask_bits`. A binary mask (O = 1, no void) is packed, 8 pixels a byte in
+row-major order, most significant bit first; any other mask is stored as it is. Whole shards are read, never single rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec
+
+from pipeline.errors import UserError
+
+Arrays = dict[str, NDArray[Any]]
+"""Arrays of one block of episodes by name; the first axis counts episodes."""
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array of a store: the shape and dtype of a single episode's entry."""
+
+    shape: tuple[int, ...]
+    dtype: str = "uint8"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a store holds, before a byte of it is written."""
+
+    arrays: Mapping[str, ArraySpec]
+    attributes: Mapping[str, Any]
+    shard: int
+    """Episodes a shard; a multiple of `chunk`."""
+    chunk: int = 100
+    """Episodes an inner chunk."""
+
+
+def pack_masks(masks: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Binary masks (..., H, W) -> bits (..., ceil(H*W/8)), most significant bit first."""
+    return np.packbits(masks.reshape(*masks.shape[:-2], -1) != 0, axis=-1)
+
+
+def unpack_masks(bits: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """The inverse of `pack_masks`: (..., ceil(H*W/8)) -> (..., H, W) of 0 and 1."""
+    masks = np.unpackbits(bits, axis=-1, count=height * width)
+    return masks.reshape(*bits.shape[:-1], height, width)
+
+
+def create_store(path: Path, layout: Layout, length: int) -> zarr.Group:
+    """Open the store at `path` for writing `length` episodes, creating what is not there yet."""
+    group = zarr.open_group(path, mode="a", zarr_format=3)
+    group.attrs.update({**layout.attributes, "episodes": length, "shard": layout.shard})
+    for name, spec in layout.arrays.items():
+        if name not in group:
+            group.create_array(
+                name,
+                shape=(length, *spec.shape),
+                dtype=spec.dtype,
+                chunks=(layout.chunk, *spec.shape),
+                shards=(layout.shard, *spec.shape),
+                compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
+                fill_value=0,
+            )
+    return group
+
+
+class EpisodeStore:
+    """Reading access to a rendered split; opened inside the worker that reads it, never before a fork."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the store at `path`; `UserError` where it is missing or damaged."""
+        self.path = path
+        try:
+            self._group = zarr.open_group(path, mode="r")
+            self.length = int(self._group.attrs["episodes"])  # type: ignore[arg-type]
+            self.shard = int(self._group.attrs["shard"])  # type: ignore[arg-type]
+        except (FileNotFoundError, KeyError, ValueError) as error:
+            raise UserError(f"the store {path} is missing or cut short ({error}): delete it and run snakemake") from None
+        self.attributes = dict(self._group.attrs)
+
+    @property
+    def shards(self) -> int:
+        """Number of shards, the last of which may be short."""
+        return -(-self.length // self.shard)
+
+    def read(self, start: int, stop: int) -> Arrays:
+        """Episodes [start, stop) of every array, as stored; `UserError` where the store was cut short.
+
+        Zarr takes a missing chunk for zeros, so that a shard that is not on disk is asked for by name here.
+        """
+        for index in range(start // self.shard, -(-stop // self.shard)):
+            for name, array in self._group.arrays():
+                shard = self.path / name / "c" / "/".join([str(index), *["0"] * (array.ndim - 1)])
+                if not shard.is_file():
+                    raise UserError(f"the store {self.path} is cut short (no {shard}): delete it and run snakemake")
+        try:
+            return {name: array[start:stop] for name, array in self._group.arrays()}  # type: ignore[misc]
+        except (OSError, RuntimeError, ValueError) as error:
+            message = f"the store {self.path} is damaged in episodes {start} to {stop} ({error})"
+            raise UserError(f"{message}: delete it and run snakemake") from None
+
+    def read_shard(self, index: int) -> Arrays:
+        """All episodes of shard `index`."""
+        return self.read(index * self.shard, min((index + 1) * self.shard, self.length))

@@ -1,0 +1,118 @@
+"""What a segmenter is: it adapts to supports, then predicts queries one at a time.
+
+Shapes: B episodes side by side, K supports, Q queries, O objects. Sizes may differ between the frames of an
+episode, never between the episodes of a batch.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.stage import Stage
+
+BACKGROUND, VOID = 0, 255
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The same image (the k-th support or the q-th query) of each of B episodes."""
+
+    images: Tensor
+    """(B, 3, H, W) uint8."""
+    masks: Tensor | None = None
+    """(B, H, W) uint8 index masks: 0 background, 1..O objects, 255 void; None for the queries that `predict` sees."""
+    ids: tuple[str, ...] = ()
+    """B names, equal for equal images, so that what is computed from an image may be cached."""
+    origin: Literal["real", "standard", "synthetic"] = "real"
+    """Where a support comes from: the data set, a standard augmentation of it, or a synthesizer."""
+    oracle: Mapping[str, Tensor] = field(default_factory=dict)
+    """What only an oracle may see, by field: `instances` (B, H, W) int64, for example."""
+
+    def to(self, device: torch.device) -> "Frame":
+        """The same frame on `device`, copied without waiting where the memory allows it."""
+        move = {name: value.to(device, non_blocking=True) for name, value in self.oracle.items()}
+        masks = None if self.masks is None else self.masks.to(device, non_blocking=True)
+        return replace(self, images=self.images.to(device, non_blocking=True), masks=masks, oracle=move)
+
+
+@dataclass(frozen=True)
+class Supports:
+    """The labelled examples of B episodes: K frames, all with masks."""
+
+    frames: tuple[Frame, ...]
+    objects: int
+    """O: the number of objects to segment in every query. A support need not show any (background only)."""
+
+    def to(self, device: torch.device) -> "Supports":
+        """The same supports on `device`."""
+        return replace(self, frames=tuple(frame.to(device) for frame in self.frames))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B training episodes, collated: what `Stage.step` consumes."""
+
+    supports: Supports
+    queries: tuple[Frame, ...]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on `device`."""
+        return Batch(self.supports.to(device), tuple(query.to(device) for query in self.queries))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a segmenter says about one query frame; a field is None where the method has no such answer."""
+
+    probabilities: Tensor | None = None
+    """(B, O, H, W) float in [0, 1], at the query's size; the protocol thresholds or takes the argmax."""
+    centres: Tensor | None = None
+    """(B, O, 2) float: x and y of each object in pixels; NaN where nothing was found."""
+    scores: Tensor | None = None
+    """(B, O) float: how sure it is that each object is there; the largest wins an n-way choice."""
+
+
+class Segmenter(nn.Module, ABC):
+    """A plugin's network and its way of segmenting; `build` of a plugin's model.py returns one."""
+
+    stages: tuple[Stage, ...] = ()
+    """How it is trained, in order; empty for an untrained system."""
+
+    @abstractmethod
+    def adapt(self, supports: Supports) -> Any:
+        """Turn the supports into a state, cacheable by the frames' ids; may take gradient steps on a copy of the weights."""
+
+    @abstractmethod
+    def predict(self, state: Any, queries: Iterable[Frame]) -> Iterator[Prediction]:
+        """Yield one prediction a query, in order; a query is never looked at before its turn."""
+
+    def weights(self) -> dict[str, Tensor]:
+        """The tensors a finished training publishes; their names are the system's public contract."""
+        return self.state_dict()
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take up published weights; every name must be there."""
+        self.load_state_dict(dict(weights))
+
+
+class Synthesizer(nn.Module, ABC):
+    """Fits one image-mask pair by its stages, then samples new pairs."""
+
+    stages: tuple[Stage, ...] = ()
+    """How it is fitted; the batches it is given hold copies of the one pair as `queries[0]`."""
+
+    @abstractmethod
+    def sample(self, count: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield `count` pairs: image (3, H, W) uint8 and index mask (H, W) uint8."""
+
+    def weights(self) -> dict[str, Tensor]:
+        """The tensors a finished fit publishes."""
+        return self.state_dict()
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take up published weights; every name must be there."""
+        self.load_state_dict(dict(weights))

@@ -1,8 +1,8 @@
 """What an episode is on disk: fixed-size arrays in sharded Zarr, one row an episode, masks as packed bits.
 
 A store has `support_images` (N, K, h, w, 3), `support_masks`, `query_images` (N, Q, H, W, 3), `query_masks`, all
-uint8, and the attributes `objects` (O) and `mask_bits`. A binary mask (O = 1, no void) is packed, 8 pixels a byte in
-row-major order, most significant bit first; any other mask is stored as it is. Whole shards are read, never single rows.
+uint8, and the attribute `objects` (O). A binary mask (O = 1, no void) is packed, 8 pixels a byte in
+row-major order, most significant bit first; any other mask is stored as it is. Shards are read whole, not row by row.
 """
 
 from collections.abc import Mapping
@@ -66,6 +66,7 @@ def create_store(path: Path, layout: Layout, length: int) -> zarr.Group:
                 shards=(layout.shard, *spec.shape),
                 compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
                 fill_value=0,
+                config={"write_empty_chunks": True},
             )
     return group
 
@@ -81,7 +82,9 @@ class EpisodeStore:
             self.length = int(self._group.attrs["episodes"])  # type: ignore[arg-type]
             self.shard = int(self._group.attrs["shard"])  # type: ignore[arg-type]
         except (FileNotFoundError, KeyError, ValueError) as error:
-            raise UserError(f"the store {path} is missing or cut short ({error}): delete it and run snakemake") from None
+            raise UserError(
+                f"the store {path} is missing or cut short ({error}): delete it and run snakemake"
+            ) from None
         self.attributes = dict(self._group.attrs)
 
     @property

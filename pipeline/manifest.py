@@ -88,7 +88,7 @@ def write_atomic(path: Path, data: str | bytes) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         beside.write_bytes(data if isinstance(data, bytes) else data.encode())
-        os.replace(beside, path)
+        beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -106,7 +106,7 @@ def publish(staged: Path, product: Path, manifest: Manifest) -> None:
     product.parent.mkdir(parents=True, exist_ok=True)
     if product.is_dir():
         shutil.rmtree(product)
-    os.replace(staged, product)
+    staged.replace(product)
     write_json(manifest_of(product), manifest.model_dump())
 
 

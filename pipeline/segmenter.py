@@ -84,7 +84,7 @@ class Segmenter(nn.Module, ABC):
 
     @abstractmethod
     def adapt(self, supports: Supports) -> Any:
-        """Turn the supports into a state, cacheable by the frames' ids; may take gradient steps on a copy of the weights."""
+        """Turn the supports into a state, cacheable by the frames' ids; may take steps on a copy of the weights."""
 
     @abstractmethod
     def predict(self, state: Any, queries: Iterable[Frame]) -> Iterator[Prediction]:

@@ -1,4 +1,4 @@
-"""What a stage of training is. The loop owns order, seeds, checkpoints, logs, device and the end; a stage owns its steps."""
+"""A stage of training: it owns its steps; the loop owns order, seeds, checkpoints, logs, device and the end."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

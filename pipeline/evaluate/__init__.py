@@ -1,0 +1,1 @@
+"""Stage `evaluate`: statistics of every test episode of one system."""

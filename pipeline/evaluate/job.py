@@ -1,0 +1,42 @@
+"""The job of one evaluation."""
+
+from typing import Any, Literal
+
+from pipeline.job import Facts
+
+
+class EvaluateJob(Facts):
+    """Score one trained (or untrained) system on one test split, all shots at once."""
+
+    system: str
+    plugin: str
+    trained_on: str | None
+    tested_on: str
+    """`clutter-n32-test_one_shot`: data set and split."""
+    augmentation: str
+    """`none`, or how supports are extended."""
+    train_parameters: dict[str, Any]
+    evaluate_parameters: dict[str, Any]
+    model: str | None
+    """Manifest of the system's model; None for an untrained system."""
+    needs: dict[str, str] = {}
+    """Other systems' models, for an untrained system that builds on them."""
+    data: str
+    """Manifest of the test split."""
+    oracle: dict[str, str] = {}
+    """Oracle field -> manifest of the store that holds it; only for plugins that declare the field."""
+    episodes: int
+    """How many of the split's episodes, from the first."""
+    shots: list[int]
+    """Numbers of supports; k shots are the first k supports of an episode."""
+    statistics: dict[str, dict[str, Any]]
+    """Module below `pipeline.evaluate.statistics` -> its parameters."""
+    batch: int
+    """Episodes side by side."""
+    pictures: int
+    """How many first episodes are kept as pictures for the report."""
+    seed: int
+    threads: int
+    precision: Literal["float32", "bfloat16", "float16"]
+    device: Literal["auto", "cpu", "cuda"]
+    gpu: int = 1

@@ -1,0 +1,1 @@
+"""Stage `render`: every data set becomes episodes in Zarr."""

@@ -1,0 +1,1 @@
+"""Stage `report`: one table and one page of pictures from all scores."""

@@ -1,0 +1,67 @@
+"""The job of the report: every cell of the table and where its scores lie."""
+
+from typing import Any
+
+from pipeline.job import Facts
+
+
+class Metric(Facts):
+    """A metric is a statistic of each episode and an aggregate over them."""
+
+    statistic: str
+    aggregate: str
+    """Function of `pipeline.report.aggregates`."""
+    parameters: dict[str, Any] = {}
+
+
+class Cell(Facts):
+    """One row of the table: one number, or one hole."""
+
+    suite: str
+    track: str
+    table: str
+    """Where the paper prints it (`Table 1`)."""
+    dataset: str
+    split: str
+    protocol: str
+    system: str
+    trained_on: str | None
+    train_list: str
+    shots: int
+    augmentation: str
+    oracle: bool
+    metric: str
+    scores: list[str]
+    """One path a seed."""
+    models: list[str]
+    """Manifest of the trained model, one a seed; empty for an untrained system."""
+
+
+class Suite(Facts):
+    """What the report needs of a suite."""
+
+    name: str
+    title: str
+    paper: str
+    published: str
+    """Path of published.tsv."""
+    recorded: str
+    """Path of recorded.tsv."""
+    metrics: dict[str, Metric]
+    tracks: dict[str, str]
+    """Track -> title."""
+    plots: list[dict[str, Any]] = []
+    """Curves of the page; `page` says what one needs."""
+
+
+class ReportJob(Facts):
+    """Everything the report shows, from settings, suites and plugins."""
+
+    profile: str
+    budget: float
+    suites: list[Suite]
+    cells: list[Cell]
+    sources: list[str]
+    """Manifests of the raw sources behind the cells."""
+    bootstrap: int = 1000
+    """Resamples behind each interval."""

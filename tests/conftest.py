@@ -1,0 +1,20 @@
+"""Fixtures all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder of real data: GLIMPSE_MIRROR, or ../shared/data; in CI its absence where it was promised is a failure."""
+    promised = os.environ.get("GLIMPSE_MIRROR")
+    folder = Path(promised) if promised else ROOT.parent / "shared" / "data"
+    if (folder / "mirror.yaml").is_file():
+        return folder.resolve()
+    if promised:
+        pytest.fail(f"GLIMPSE_MIRROR={promised} holds no mirror.yaml")
+    pytest.skip("no mirror of real data: set GLIMPSE_MIRROR to a folder with a mirror.yaml")

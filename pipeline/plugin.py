@@ -1,0 +1,139 @@
+"""A plugin is a folder below `plugins/` with plugin.yaml (facts) and model.py (`build`); no list names plugins."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from pipeline.closure import ROOT
+from pipeline.errors import UserError, nearest
+from pipeline.job import Facts, parse
+from pipeline.settings import Profile, read_yaml
+
+Gpu = Annotated[int, Field(ge=1, le=4)]
+"""Quarters of a card; 4 means alone on it."""
+
+
+class Parameters(Facts):
+    """Keyword arguments of `build`, those of training apart from those that only evaluation sees."""
+
+    train: dict[str, Any] = {}
+    """Those named `samples`, or ending in `_samples`, count training episodes and follow the budget."""
+    evaluate: dict[str, Any] = {}
+
+
+class Enters(Facts):
+    """One track the plugin takes part in."""
+
+    suite: str
+    track: str
+    variants: list[str] | None = None
+    """Names of variants, `base` for the plugin as it is; None means all of them."""
+    splits: list[str] | None = None
+    """Test splits of the track; None means all of them."""
+    episodes: int | dict[Profile, int] | None = None
+    """At most so many episodes of a split, where the method is too slow for all."""
+
+
+class PluginFacts(Facts):
+    """plugin.yaml, whole; read without importing torch."""
+
+    kind: Literal["segmenter", "synthesizer"]
+    title: str
+    paper: str
+    licence: str
+    """Where the code and any weights may come from."""
+    trained: bool
+    """Whether `build` returns stages of training."""
+    facts: list[str] = []
+    """Choices that can move a number, one sentence each: which reading of the sources is the default."""
+    enters: list[Enters]
+    train: dict[str, Any] = {}
+    evaluate: dict[str, Any] = {}
+    profiles: dict[Profile, Parameters] = {}
+    """What a profile changes."""
+    variants: dict[str, Parameters] = {}
+    """Named other choices of parameters, systems of their own."""
+    needs: dict[str, str] = {}
+    """Name in `build`'s weights -> the system that has to be trained before, on the same data."""
+    oracle: list[str] = []
+    """Fields of a query that only an oracle may see; marked in the table."""
+    batch: int | dict[Profile, int] = 50
+    """Episodes side by side in evaluation."""
+    gpu: Gpu = 4
+    """Share of a card while training."""
+    gpu_evaluate: Gpu = 2
+    """Share of a card while evaluating."""
+
+
+class System(Facts):
+    """A plugin with one choice of parameters, resolved for a profile."""
+
+    plugin: str
+    variant: str | None
+    facts: PluginFacts
+    train: dict[str, Any]
+    evaluate: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """`masknet`, or `masknet-untargeted` for a variant."""
+        return self.plugin if self.variant is None else f"{self.plugin}-{self.variant}"
+
+    @property
+    def model_name(self) -> str:
+        """The system whose model it uses: the plugin's own where the variant changes nothing about training."""
+        own = self.facts.variants[self.variant].train if self.variant else {}
+        return self.name if own else self.plugin
+
+
+def find_plugins(folder: Path = ROOT / "plugins") -> dict[str, PluginFacts]:
+    """Every plugin in `folder` by name; `UserError` where one is malformed or has no `build`."""
+    found = {}
+    for path in sorted(folder.glob("*/plugin.yaml")):
+        name = path.parent.name
+        if not name.isidentifier() or name != name.lower():
+            raise UserError(f"plugins/{name}: rename the folder, a plugin's name is lower-case letters, digits and _")
+        found[name] = parse(PluginFacts, read_yaml(path), f"plugins/{name}/plugin.yaml")
+        _check_build(path.with_name("model.py"), found[name])
+    return found
+
+
+def systems(plugins: Mapping[str, PluginFacts], profile: Profile) -> Iterator[System]:
+    """Every system of every plugin: the plugin as it is, then its variants."""
+    for plugin, facts in plugins.items():
+        overrides = facts.profiles.get(profile, Parameters())
+        for variant in [None, *facts.variants]:
+            own = Parameters() if variant is None else facts.variants[variant]
+            yield System(
+                plugin=plugin,
+                variant=variant,
+                facts=facts,
+                train=facts.train | overrides.train | own.train,
+                evaluate=facts.evaluate | overrides.evaluate | own.evaluate,
+            )
+
+
+def _check_build(path: Path, facts: PluginFacts) -> None:
+    """Read, not run, model.py: `build` must be there, keyword-only, and know every parameter of plugin.yaml."""
+    where = f"plugins/{path.parent.name}/model.py"
+    try:
+        tree = ast.parse(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{where} is missing: it must define build(*, ...)") from None
+    except SyntaxError as error:
+        raise UserError(f"{where}, line {error.lineno}: {error.msg}") from None
+    build = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "build"), None)
+    if build is None:
+        raise UserError(f"{where} defines no build: add `def build(*, ...) -> Segmenter`")
+    if build.args.args or build.args.posonlyargs:
+        raise UserError(f"{where}: build takes keywords only; write `def build(*, ...)`")
+    known = {a.arg for a in build.args.kwonlyargs}
+    choices: list[PluginFacts | Parameters] = [facts, *facts.profiles.values(), *facts.variants.values()]
+    for choice in choices:
+        for key in [*choice.train, *choice.evaluate]:
+            if key not in known and build.args.kwarg is None:
+                hint = nearest(key, known)
+                raise UserError(f"plugins/{path.parent.name}/plugin.yaml: build knows no parameter '{key}'; {hint}")

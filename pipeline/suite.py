@@ -1,0 +1,140 @@
+"""A suite is one published study as data: its data sets, its tracks and its metrics; it names no system of ours."""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.closure import ROOT
+from pipeline.errors import UserError, nearest
+from pipeline.job import Facts, parse
+from pipeline.report.job import Metric
+from pipeline.settings import Settings, by_profile, read_yaml
+
+Count = int | dict[str, int]
+"""A number, or one a profile."""
+
+
+class Dataset(Facts):
+    """How a data set, or a family of them with levels in braces (`clutter-n{n}`), is rendered."""
+
+    renderer: str
+    sources: list[str]
+    parameters: dict[str, Any] = {}
+    """The renderer's keyword arguments; `{n}` stands for the level."""
+    splits: dict[str, Count]
+    """Split -> episodes, before the budget."""
+    oracles: dict[str, dict[str, Any]] = {}
+    """Oracle field -> parameters that make the renderer write it, as a store of its own."""
+
+
+class Track(Facts):
+    """One comparison: trained on -> tested on, under one protocol."""
+
+    title: str
+    each: dict[str, str] = {}
+    """Level in braces -> the setting that lists its values."""
+    trained_on: str | None = None
+    """Data set whose `train` split a trained system sees; None where nothing is trained for this track."""
+    tested_on: list[str]
+    """`data set/split`."""
+    protocol: str
+    shots: list[int] = [1]
+    augmentation: list[str] = ["none"]
+    metrics: dict[str, str]
+    """Metric -> the table of the paper that prints it."""
+
+
+class Suite(Facts):
+    """suite.yaml, whole."""
+
+    title: str
+    paper: str
+    datasets: dict[str, Dataset]
+    statistics: dict[str, dict[str, Any]]
+    """Statistic -> its parameters; what `evaluate` writes of every episode."""
+    metrics: dict[str, Metric]
+    tracks: dict[str, Track]
+    plots: list[dict[str, Any]] = []
+
+
+class Split(Facts):
+    """One split of one data set, with the level filled in."""
+
+    dataset: str
+    split: str
+    renderer: str
+    sources: list[str]
+    parameters: dict[str, Any]
+    episodes: int
+    oracles: dict[str, dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """`clutter-n32-test_one_shot`: as a file name."""
+        return f"{self.dataset}-{self.split}"
+
+
+def load_suites(settings: Settings, folder: Path = ROOT / "pipeline" / "suites") -> dict[str, Suite]:
+    """Read the chosen suites; `UserError` where one does not exist or is malformed."""
+    there = sorted(path.parent.name for path in folder.glob("*/suite.yaml"))
+    chosen = there if settings.suites == ("all",) else list(settings.suites)
+    for name in chosen:
+        if name not in there:
+            raise UserError(f"unknown suite '{name}'; {nearest(name, there)}")
+    suites = {}
+    for name in chosen:
+        path = folder / name / "suite.yaml"
+        suites[name] = parse(Suite, read_yaml(path), _short(path))
+    return suites
+
+
+def levels(track: Track, settings: Settings) -> Iterator[dict[str, int]]:
+    """Every combination of the track's levels under the settings."""
+    values = []
+    for setting in track.each.values():
+        if not isinstance(getattr(settings, setting, None), tuple):
+            raise UserError(f"a track's `each` names '{setting}', which is no setting that lists levels")
+        values.append(getattr(settings, setting))
+    for combination in itertools.product(*values):
+        yield dict(zip(track.each, combination, strict=True))
+
+
+def find_split(suite: Suite, dataset: str, split: str, settings: Settings) -> Split:
+    """The split named, with its level filled in and its length under profile and budget (train splits by shards)."""
+    facts, level = _find_dataset(suite, dataset)
+    if split not in facts.splits:
+        raise UserError(f"the data set '{dataset}' has no split '{split}'; {nearest(split, facts.splits)}")
+    full = by_profile(facts.splits[split], settings.profile)
+    wanted = settings.episodes if settings.episodes and split != "train" else settings.scaled(full, least=50)
+    return Split(
+        dataset=dataset,
+        split=split,
+        renderer=facts.renderer,
+        sources=facts.sources,
+        parameters=_fill(facts.parameters, level),
+        episodes=min(wanted, full),
+        oracles=facts.oracles,
+    )
+
+
+def _find_dataset(suite: Suite, dataset: str) -> tuple[Dataset, dict[str, str]]:
+    """The facts of a data set and the values of its levels: clutter-n32 is clutter-n{n} with n = 32."""
+    for pattern, facts in suite.datasets.items():
+        match = re.fullmatch(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[a-z0-9]+)", re.escape(pattern)), dataset)
+        if match:
+            return facts, match.groupdict()
+    raise UserError(f"the suite describes no data set '{dataset}'; {nearest(dataset, suite.datasets)}")
+
+
+def _fill(parameters: Mapping[str, Any], level: Mapping[str, str]) -> dict[str, Any]:
+    filled = {}
+    for name, value in parameters.items():
+        text = value.format(**level) if isinstance(value, str) else value
+        filled[name] = int(text) if isinstance(text, str) and text != value and text.isdigit() else text
+    return filled
+
+
+def _short(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.as_posix()

@@ -38,6 +38,12 @@ class Frame:
         masks = None if self.masks is None else self.masks.to(device, non_blocking=True)
         return replace(self, images=self.images.to(device, non_blocking=True), masks=masks, oracle=move)
 
+    def part(self, which: slice) -> "Frame":
+        """The same frame of some of the episodes."""
+        masks = None if self.masks is None else self.masks[which]
+        oracle = {name: value[which] for name, value in self.oracle.items()}
+        return replace(self, images=self.images[which], masks=masks, ids=self.ids[which], oracle=oracle)
+
 
 @dataclass(frozen=True)
 class Supports:
@@ -63,6 +69,11 @@ class Batch:
         """The same batch on `device`."""
         return Batch(self.supports.to(device), tuple(query.to(device) for query in self.queries))
 
+    def part(self, which: slice) -> "Batch":
+        """Some of its episodes."""
+        frames = tuple(frame.part(which) for frame in self.supports.frames)
+        return Batch(replace(self.supports, frames=frames), tuple(query.part(which) for query in self.queries))
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -81,6 +92,8 @@ class Segmenter(nn.Module, ABC):
 
     stages: tuple[Stage, ...] = ()
     """How it is trained, in order; empty for an untrained system."""
+    trunk: Literal["pretrained", "scratch", "none"] = "scratch"
+    """Where its trunk's first weights came from; `none` for a system without weights."""
 
     @abstractmethod
     def adapt(self, supports: Supports) -> Any:
@@ -104,6 +117,8 @@ class Synthesizer(nn.Module, ABC):
 
     stages: tuple[Stage, ...] = ()
     """How it is fitted; the batches it is given hold copies of the one pair as `queries[0]`."""
+    trunk: Literal["pretrained", "scratch", "none"] = "scratch"
+    """Where its trunk's first weights came from."""
 
     @abstractmethod
     def sample(self, count: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:

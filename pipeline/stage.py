@@ -22,6 +22,9 @@ class Stage(ABC):
     data: tuple[str, ...] = ()
     """Which of the system's train splits it reads (`clutter-n4/train`); empty means all of them."""
 
+    compile: bool = False
+    """Whether the user asks for compilation; set before `setup`."""
+
     @abstractmethod
     def setup(self, device: torch.device, dtype: torch.dtype) -> None:
         """Called once, when the stage begins or resumes: may add parameters, freeze parts, make optimizers.

@@ -1,7 +1,6 @@
 """Work folders: where a job keeps what must survive its death, under a lock held for the life of the process."""
 
 import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,8 +40,3 @@ def already_published(manifest: Path, recipe: dict[str, object], code: str, inpu
         return False
     found: Manifest = read_manifest(manifest)
     return found.recipe == recipe and found.code == code and found.inputs == inputs
-
-
-def is_terminal() -> bool:
-    """Whether progress may redraw its line: standard error is a terminal, not a log."""
-    return os.isatty(2)

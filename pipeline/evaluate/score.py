@@ -1,0 +1,87 @@
+"""Scoring a segmenter on episodes: predict in batches, count on the device, keep every episode's statistics."""
+
+import importlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.errors import UserError
+from pipeline.scores import Columns
+from pipeline.segmenter import Batch, Frame, Prediction, Segmenter, Supports
+
+Measure = Callable[..., dict[str, Tensor]]
+
+
+def load_measures(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, Measure]:
+    """The `measure` of every statistic, by name."""
+    return {name: importlib.import_module(f"pipeline.evaluate.statistics.{name}").measure for name in statistics}
+
+
+class Scorer:
+    """Collects the columns of every statistic for one number of shots."""
+
+    def __init__(self, statistics: Mapping[str, Mapping[str, Any]], system: str) -> None:
+        """Measure `statistics` (name -> parameters); `system` is named in errors."""
+        self._parameters, self._measures, self._system = statistics, load_measures(statistics), system
+        self.columns: dict[str, Columns] = {name: {} for name in statistics}
+
+    def add(self, first: int, query: int, prediction: Prediction, truth: Tensor, objects: int) -> None:
+        """Count one query frame of the episodes `first`, `first` + 1, ..."""
+        for name, measure in self._measures.items():
+            try:
+                found = measure(prediction, truth, objects, **self._parameters[name])
+            except ValueError as error:
+                raise UserError(f"{self._system} predicts no {error}, which the statistic '{name}' needs") from None
+            rows, wide = next(iter(found.values())).shape
+            episodes = torch.arange(first, first + rows)[:, None].expand(rows, wide)
+            numbers = torch.arange(1, wide + 1)[None].expand(rows, wide)
+            self._extend(name, "episode", episodes)
+            self._extend(name, "query", torch.full((rows, wide), query))
+            self._extend(name, "object", numbers)
+            for column, values in found.items():
+                self._extend(name, column, values)
+
+    def _extend(self, statistic: str, column: str, values: Tensor) -> None:
+        plain = [None if isinstance(v, float) and math.isnan(v) else v for v in values.flatten().tolist()]
+        self.columns[statistic].setdefault(column, []).extend(plain)
+
+
+def predict(segmenter: Segmenter, batch: Batch, shots: int) -> Iterator[tuple[Frame, Prediction]]:
+    """Adapt to the first `shots` supports and predict every query; the query is handed over without its mask."""
+    supports = Supports(batch.supports.frames[:shots], batch.supports.objects)
+    state = segmenter.adapt(supports)
+    blind = (replace(query, masks=None) for query in batch.queries)
+    yield from zip(batch.queries, segmenter.predict(state, blind), strict=True)
+
+
+class Pictures:
+    """The first few episodes, as the report shows them (see pipeline.scores)."""
+
+    def __init__(self, count: int) -> None:
+        """Keep episodes 0 to `count` - 1."""
+        self._count = count
+        self.arrays: dict[str, NDArray[np.uint8]] = {}
+
+    def add_supports(self, first: int, frames: Sequence[Frame]) -> None:
+        """Keep the supports of the episodes `first`, ..."""
+        for k, frame in enumerate(frames):
+            self._keep(first, f"support{k}", frame.images.permute(0, 2, 3, 1))
+
+    def add_query(self, first: int, q: int, query: Frame, prediction: Prediction) -> None:
+        """Keep query, truth and prediction of the episodes `first`, ..."""
+        if query.masks is None:
+            return
+        self._keep(first, f"query{q}", query.images.permute(0, 2, 3, 1))
+        self._keep(first, f"truth{q}", query.masks)
+        if prediction.probabilities is not None:
+            self._keep(first, f"prediction{q}", (prediction.probabilities.float() * 255).round())
+
+    def _keep(self, first: int, name: str, values: Tensor) -> None:
+        for row in range(min(len(values), self._count - first)):
+            self.arrays[f"{first + row}/{name}"] = values[row].to(torch.uint8).cpu().numpy()

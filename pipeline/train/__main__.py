@@ -1,0 +1,105 @@
+"""`python -m pipeline.train`: train one system and publish its weights."""
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+
+from pipeline.closure import code_digest, code_files
+from pipeline.device import name_of, share
+from pipeline.errors import UserError, run
+from pipeline.job import read_job, stage_parser
+from pipeline.manifest import Manifest, canonical, digest_text, digest_tree, input_digests, publish, read_manifest
+from pipeline.scores import write_timing
+from pipeline.segmenter import Segmenter, Synthesizer
+from pipeline.system import build_system
+from pipeline.train.feed import Shards
+from pipeline.train.job import TrainJob
+from pipeline.train.loop import train
+from pipeline.train.shards import open_split
+from pipeline.work import already_published, work_folder
+
+
+def main() -> None:
+    """Read the job, train, publish; under torchrun every rank runs this."""
+    parser = stage_parser("train", "Train one system on one training set under one seed.", TrainJob)
+    arguments = parser.parse_args()
+    job = read_job(parser, TrainJob, arguments)
+    modules = [f"pipeline.render.{name}" for name in job.renderers.values()]
+    code = code_digest(code_files("pipeline.train.__main__", f"plugins.{job.plugin}.model", *modules))
+    inputs = input_digests(Path(path) for path in [*job.data.values(), *job.needs.values()])
+    with share(job.device, job.gpu, job.threads) as device:
+        if "WORLD_SIZE" in os.environ:
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        if not dist.is_initialized() or dist.get_rank() == 0:
+            with work_folder(arguments.output.with_suffix("")) as work:
+                _run(job, arguments.output, code, inputs, device, work)
+        else:
+            _train(job, code, inputs, device, Path("work") / arguments.output.with_suffix(""))
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _run(
+    job: TrainJob, output: Path, code: str, inputs: dict[str, str | None], device: torch.device, work: Path
+) -> None:
+    recipe = job.model_dump(mode="json")
+    if already_published(output, recipe, code, inputs):
+        return
+    start = time.monotonic()
+    model = _train(job, code, inputs, device, work)
+    staged = work / "model"
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir()
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.weights().items()}
+    save_file(weights, staged / "weights.safetensors")
+    shutil.copyfile(work / "log.jsonl", staged / "log.jsonl")
+    manifest = Manifest(
+        kind="model",
+        digest=digest_tree(staged),
+        counts={
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "samples": sum(s.samples for s in model.stages),
+        },
+        recipe=recipe,
+        code=code,
+        inputs=inputs,
+        complete=all(read_manifest(Path(path)).complete for path in inputs),
+        notes={"weights": model.trunk},
+    )
+    publish(staged, output.with_suffix(""), manifest)
+    write_timing(output, time.monotonic() - start, name_of(device))
+
+
+def _train(
+    job: TrainJob, code: str, inputs: Mapping[str, str | None], device: torch.device, work: Path
+) -> Segmenter | Synthesizer:
+    model = build_system(job.plugin, job.parameters, job.needs, job.seed)
+    if not model.stages:
+        raise UserError(
+            f"plugins/{job.plugin}: plugin.yaml says trained, but build returned no stages; correct one of them"
+        )
+    splits: dict[str, tuple[Shards, Mapping[str, Any]]] = {
+        name: open_split(Path(manifest), job.renderers.get(name)) for name, manifest in job.data.items()
+    }
+    train(
+        model,
+        splits,
+        work=work,
+        digest=digest_text(canonical([job.model_dump(mode="json"), code, dict(inputs)])),
+        seed=job.seed,
+        device=device,
+        dtype=getattr(torch, job.precision),
+        compile=job.compile,
+    )
+    return model
+
+
+if __name__ == "__main__":
+    run(main)

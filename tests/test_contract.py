@@ -1,0 +1,108 @@
+"""One contract for every plugin there is, toys and real ones: a tiny episode of each family goes through."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from toys import TOYS, random_batch
+
+from pipeline.closure import ROOT
+from pipeline.plugin import PluginFacts, find_plugins, systems
+from pipeline.segmenter import Segmenter
+from pipeline.settings import Profile
+from pipeline.system import build_system
+
+PLUGINS: dict[str, PluginFacts] = find_plugins(ROOT / "plugins") | find_plugins(TOYS)
+PROFILE: Profile = "sample"
+SEGMENTERS = [s for s in systems(PLUGINS, PROFILE) if s.facts.kind == "segmenter"]
+
+FAMILIES = {
+    "clutter": {"supports": [(32, 32)], "queries": [(96, 96)]},
+    "texture": {"supports": [(64, 64)], "queries": [(128, 128)], "whole_support": True},
+    "pascal": {"supports": [(40, 56), (64, 48)], "queries": [(50, 60)], "void": True},
+    "video": {"supports": [(48, 80)], "queries": [(48, 80)] * 5, "objects": 3},
+    "background_only": {"supports": [(32, 32), (32, 32)], "queries": [(64, 64)], "empty_support": True},
+    "n_way": {"supports": [(40, 40)] * 5, "queries": [(40, 40)], "objects": 5, "one_each": True},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("system", SEGMENTERS, ids=lambda s: s.name)
+def test_segments_a_tiny_episode_of_each_family(system, family):
+    objects = FAMILIES[family].get("objects", 1)
+    segmenter = build_system(system.plugin, system.train | system.evaluate, {}, seed=0).eval()
+    batch = random_batch(**FAMILIES[family])
+    with torch.no_grad():
+        state = segmenter.adapt(batch.supports)
+        predictions = list(segmenter.predict(state, iter(batch.queries)))
+    assert len(predictions) == len(batch.queries)
+    for query, prediction in zip(batch.queries, predictions, strict=True):
+        shape = (len(query.images), objects)
+        if prediction.probabilities is not None:
+            assert prediction.probabilities.shape == (*shape, *query.images.shape[-2:])
+            assert prediction.probabilities.min() >= 0
+            assert prediction.probabilities.max() <= 1
+        assert prediction.scores is None or prediction.scores.shape == shape
+        assert prediction.centres is None or prediction.centres.shape == (*shape, 2)
+        assert any(p is not None for p in (prediction.probabilities, prediction.scores, prediction.centres))
+
+
+@pytest.mark.parametrize("system", SEGMENTERS, ids=lambda s: s.name)
+def test_a_batch_says_what_single_episodes_say(system):
+    segmenter = build_system(system.plugin, system.train | system.evaluate, {}, seed=0).eval()
+    batch = random_batch(**FAMILIES["clutter"])
+    with torch.no_grad():
+        (together,) = segmenter.predict(segmenter.adapt(batch.supports), iter(batch.queries))
+        for b in range(2):
+            one = batch.part(slice(b, b + 1))
+            (alone,) = segmenter.predict(segmenter.adapt(one.supports), iter(one.queries))
+            if together.probabilities is not None:
+                torch.testing.assert_close(together.probabilities[b : b + 1], alone.probabilities, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("system", SEGMENTERS, ids=lambda s: s.name)
+def test_a_query_is_not_looked_at_before_its_turn(system):
+    segmenter = build_system(system.plugin, system.train | system.evaluate, {}, seed=0).eval()
+    batch = random_batch(**FAMILIES["video"])
+    seen = 0
+
+    def queries():
+        nonlocal seen
+        for query in batch.queries:
+            seen += 1
+            yield query
+
+    with torch.no_grad():
+        for number, _ in enumerate(segmenter.predict(segmenter.adapt(batch.supports), queries()), start=1):
+            assert seen == number
+
+
+@pytest.mark.parametrize("system", list(systems(PLUGINS, PROFILE)), ids=lambda s: s.name)
+def test_facts_agree_with_the_model(system):
+    model = build_system(system.plugin, system.train | system.evaluate, {}, seed=0)
+    assert isinstance(model, Segmenter) == (system.facts.kind == "segmenter")
+    assert bool(model.stages) == system.facts.trained
+    names = [stage.name for stage in model.stages]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("system", list(systems(PLUGINS, PROFILE)), ids=lambda s: s.name)
+def test_initial_weights_are_one_function_of_the_seed(system):
+    first, second = (build_system(system.plugin, system.train | system.evaluate, {}, seed=3) for _ in range(2))
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name]), name
+
+
+def test_no_list_names_plugins():
+    named = {path.parent.name for path in (ROOT / "plugins").glob("*/plugin.yaml")}
+    for path in [
+        ROOT / "Snakefile",
+        ROOT / "dvc.yaml",
+        *ROOT.glob("pipeline/*.py"),
+        *ROOT.glob("pipeline/*/suite.yaml"),
+    ]:
+        if path.is_file():
+            code = "\n".join(
+                line for line in Path(path).read_text().splitlines() if '"""' not in line and "`" not in line
+            )
+            assert not [name for name in named if name in code], path

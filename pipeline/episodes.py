@@ -3,19 +3,23 @@
 A store has `support_images` (N, K, h, w, 3), `support_masks`, `query_images` (N, Q, H, W, 3), `query_masks`, all
 uint8, and the attribute `objects` (O). A binary mask (O = 1, no void) is packed, 8 pixels a byte in
 row-major order, most significant bit first; any other mask is stored as it is. Shards are read whole, not row by row.
+A store of oracle data has an array a field instead, (N, Q, ...) where the field belongs to a query.
+
+zarr is imported where a store is opened: describing and packing episodes works without it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    import zarr
 
 Arrays = dict[str, NDArray[Any]]
 """Arrays of one block of episodes by name; the first axis counts episodes."""
@@ -52,10 +56,15 @@ def unpack_masks(bits: NDArray[np.uint8], height: int, width: int) -> NDArray[np
     return masks.reshape(*bits.shape[:-1], height, width)
 
 
-def create_store(path: Path, layout: Layout, length: int) -> zarr.Group:
-    """Open the store at `path` for writing `length` episodes, creating what is not there yet."""
+def create_store(path: Path, layout: Layout, length: int) -> "zarr.Group":
+    """Create the store at `path` for `length` episodes; where it is there already, open it for writing."""
+    import zarr
+    from zarr.codecs import BloscCodec
+
     group = zarr.open_group(path, mode="a", zarr_format=3)
-    group.attrs.update({**layout.attributes, "episodes": length, "shard": layout.shard})
+    group.attrs.update(
+        {**layout.attributes, "arrays": sorted(layout.arrays), "episodes": length, "shard": layout.shard}
+    )
     for name, spec in layout.arrays.items():
         if name not in group:
             group.create_array(
@@ -71,39 +80,51 @@ def create_store(path: Path, layout: Layout, length: int) -> zarr.Group:
     return group
 
 
+def shard_file(array: "zarr.Array[Any]", path: Path, index: int) -> Path:
+    """Where shard `index` of the store's array lies; arrays are sharded along the first axis alone."""
+    return path.joinpath(array.basename, "c", str(index), *["0"] * (array.ndim - 1))
+
+
 class EpisodeStore:
     """Reading access to a rendered split; opened inside the worker that reads it, never before a fork."""
 
     def __init__(self, path: Path) -> None:
         """Open the store at `path`; `UserError` where it is missing or damaged."""
+        import zarr
+
         self.path = path
         try:
-            self._group = zarr.open_group(path, mode="r")
-            self.length = int(self._group.attrs["episodes"])  # type: ignore[arg-type]
-            self.shard = int(self._group.attrs["shard"])  # type: ignore[arg-type]
-        except (FileNotFoundError, KeyError, ValueError) as error:
+            group = zarr.open_group(path, mode="r")
+            self.attributes: dict[str, Any] = dict(group.attrs)
+            self.length = int(self.attributes["episodes"])
+            self.shard = int(self.attributes["shard"])
+            self._arrays: dict[str, zarr.Array[Any]] = dict(group.arrays())
+            missing = set(self.attributes["arrays"]) - set(self._arrays)
+            if missing:
+                raise ValueError(f"no {', '.join(sorted(missing))}")
+        except (OSError, KeyError, ValueError, TypeError) as error:
             raise UserError(
                 f"the store {path} is missing or cut short ({error}): delete it and run snakemake"
             ) from None
-        self.attributes = dict(self._group.attrs)
 
     @property
     def shards(self) -> int:
         """Number of shards, the last of which may be short."""
         return -(-self.length // self.shard)
 
-    def read(self, start: int, stop: int) -> Arrays:
-        """Episodes [start, stop) of every array, as stored; `UserError` where the store was cut short.
+    def read(self, start: int, stop: int, names: Collection[str] | None = None) -> Arrays:
+        """Episodes [start, stop) of the arrays `names` (or all), as stored; `UserError` where the store is cut short.
 
-        Zarr takes a missing chunk for zeros, so that a shard that is not on disk is asked for by name here.
+        Zarr takes a missing shard for zeros, so that a shard that is not on disk is asked for by name here.
         """
-        for index in range(start // self.shard, -(-stop // self.shard)):
-            for name, array in self._group.arrays():
-                shard = self.path / name / "c" / "/".join([str(index), *["0"] * (array.ndim - 1)])
+        wanted = {name: array for name, array in self._arrays.items() if names is None or name in names}
+        for array in wanted.values():
+            for index in range(start // self.shard, -(-stop // self.shard)):
+                shard = shard_file(array, self.path, index)
                 if not shard.is_file():
                     raise UserError(f"the store {self.path} is cut short (no {shard}): delete it and run snakemake")
         try:
-            return {name: array[start:stop] for name, array in self._group.arrays()}  # type: ignore[misc]
+            return {name: array[start:stop] for name, array in wanted.items()}  # type: ignore[misc]
         except (OSError, RuntimeError, ValueError) as error:
             message = f"the store {self.path} is damaged in episodes {start} to {stop} ({error})"
             raise UserError(f"{message}: delete it and run snakemake") from None

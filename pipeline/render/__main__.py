@@ -1,0 +1,91 @@
+"""`python -m pipeline.render`: turn raw sources into the episodes of one split, and publish them."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from pipeline.closure import code_digest, code_files
+from pipeline.errors import UserError, run
+from pipeline.job import read_job, stage_parser
+from pipeline.manifest import Manifest, canonical, digest_tree, input_digests, publish, read_manifest
+from pipeline.progress import ProgressLine
+from pipeline.render.job import RenderJob
+from pipeline.render.renderer import Renderer, Streamable, make_renderer
+from pipeline.render.stream import write_stream
+from pipeline.render.write import write_store
+from pipeline.scores import write_timing
+from pipeline.work import already_published, work_folder
+
+
+def main() -> None:
+    """Read the job, render, publish."""
+    parser = stage_parser("render", "Render one split of one data set as episodes.", RenderJob)
+    cores = len(os.sched_getaffinity(0))
+    text = f"shards rendered at the same time, here {cores} by default; the bytes do not depend on it"
+    parser.add_argument("--threads", type=int, default=cores, metavar="N", help=text)
+    arguments = parser.parse_args()
+    job = read_job(parser, RenderJob, arguments)
+    product = arguments.output.with_suffix(".zarr")
+    with work_folder(product) as work:
+        recipe = job.model_dump(mode="json")
+        code = code_digest(code_files("pipeline.render.__main__", f"pipeline.render.{job.renderer}"))
+        inputs = input_digests(Path(path) for path in job.sources.values())
+        if product.exists() and already_published(arguments.output, recipe, code, inputs):
+            return
+        start = time.monotonic()
+        renderer = _renderer(job)
+        settled = canonical({"recipe": recipe, "code": code, "inputs": inputs})
+        staged = _stream(job, renderer, work) if job.stream else _store(job, renderer, work, settled, arguments.threads)
+        manifest = Manifest(
+            kind="stream" if job.stream else "store",
+            digest=digest_tree(staged),
+            counts={"episodes": job.episodes, **renderer.facts},
+            recipe=recipe,
+            code=code,
+            inputs=inputs,
+            complete=all(read_manifest(Path(path)).complete for path in job.sources.values()),
+        )
+        publish(staged, product, manifest)
+        shutil.rmtree(work / "done", ignore_errors=True)
+        write_timing(arguments.output, time.monotonic() - start, f"cpu ({arguments.threads} threads)")
+
+
+def _renderer(job: RenderJob) -> Renderer:
+    sources = {name: Path(path).with_suffix("") for name, path in job.sources.items()}
+    for name, path in job.sources.items():
+        found = read_manifest(Path(path))
+        if not found.available:
+            reason = found.notes.get("reason", "it could not be had")
+            raise UserError(f"{job.dataset} needs the source '{name}' ({reason}); give a mirror that holds it")
+    renderer = make_renderer(job.renderer, split=job.split, sources=sources, parameters=job.parameters)
+    if not 1 <= job.episodes <= renderer.length:
+        wanted = f"{job.dataset}/{job.split} has {renderer.length} episodes, but {job.episodes} are asked for"
+        raise UserError(f"{wanted}: {'lower' if job.episodes > 1 else 'raise'} the setting budget")
+    return renderer
+
+
+def _store(job: RenderJob, renderer: Renderer, work: Path, settled: str, threads: int) -> Path:
+    line = ProgressLine(f"{job.dataset}/{job.split}", job.episodes, 0)
+    return write_store(
+        renderer,
+        job.episodes,
+        work=work,
+        recipe=settled,
+        threads=threads,
+        report=lambda done: line.show(done, {}),
+    )
+
+
+def _stream(job: RenderJob, renderer: Renderer, work: Path) -> Path:
+    if not isinstance(renderer, Streamable):
+        raise UserError(f"the renderer '{job.renderer}' cannot be streamed: set stream=false")
+    staged = work / "store.zarr"
+    shutil.rmtree(staged, ignore_errors=True)
+    recipe = {"split": job.split, "parameters": job.parameters, "episodes": job.episodes}
+    write_stream(staged, renderer.bank(), {**renderer.layout.attributes, **recipe})
+    return staged
+
+
+if __name__ == "__main__":
+    run(main)

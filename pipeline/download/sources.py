@@ -22,6 +22,9 @@ def _inside(name: str) -> str:
 RelativePath = Annotated[str, AfterValidator(_inside)]
 """A path with `/` that cannot leave the folder it is relative to."""
 
+FileName = Annotated[str, Field(pattern=r"^\w[^/\\]*$")]
+"""A name without folders."""
+
 Checksum = Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|sha256-prefix:[0-9a-f]{8,63})$")]
 """A published checksum; `sha256-prefix` is the part of the hash that PyTorch writes into its file names."""
 
@@ -29,8 +32,8 @@ Checksum = Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}
 class SourceFile(Facts):
     """One file to fetch."""
 
-    file: RelativePath
-    """Its name, and for a file that is not unpacked its path in the source's folder."""
+    file: FileName
+    """Its name, and where it is not unpacked its name in the source's folder."""
     urls: tuple[str, ...]
     """Official links in order of preference."""
     bytes: Annotated[int, Field(gt=0)] | None

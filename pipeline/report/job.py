@@ -1,6 +1,8 @@
 """The job of the report: every cell of the table and where its scores lie."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from pipeline.job import Facts
 
@@ -12,6 +14,35 @@ class Metric(Facts):
     aggregate: str
     """Function of `pipeline.report.aggregates`."""
     parameters: dict[str, Any] = {}
+
+
+class Curve(Facts):
+    """A metric against the level of a data set: a line a system with its intervals, the published one dashed."""
+
+    kind: Literal["curve"]
+    title: str
+    track: str
+    metric: str
+    split: str
+    x: str
+    """Pattern a data set's whole name must match; its one group is the level, a number (`clutter-n([0-9]+)`)."""
+    x_label: str = "level"
+    log2: bool = True
+    """Whether the levels stand on a logarithmic axis of base 2."""
+
+
+class Sweep(Facts):
+    """A metric of `overlap` against the threshold of probabilities: a panel a system, a line a data set."""
+
+    kind: Literal["sweep"]
+    title: str
+    track: str
+    metric: str
+    split: str
+
+
+Plot = Annotated[Curve | Sweep, Field(discriminator="kind")]
+"""A plot of the page, as suite.yaml declares it under `plots`."""
 
 
 class Cell(Facts):
@@ -50,8 +81,7 @@ class Suite(Facts):
     metrics: dict[str, Metric]
     tracks: dict[str, str]
     """Track -> title."""
-    plots: list[dict[str, Any]] = []
-    """Curves of the page; `page` says what one needs."""
+    plots: list[Plot] = []
 
 
 class ReportJob(Facts):

@@ -1,0 +1,37 @@
+"""Bootstrap: percentile intervals by drawing episodes again, with all their rows and all their seeds together."""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.report.aggregates import Floats, Tally
+from pipeline.seeds import generator
+
+LEVEL = 0.95
+
+
+@functools.lru_cache(maxsize=2)
+def resamples(episodes: int, count: int) -> Floats:
+    """(count, episodes): how often each episode is drawn in each resample.
+
+    A function of its arguments alone, so that systems scored on the same episodes are resampled alike (paired).
+    """
+    draws = generator(0, "bootstrap", episodes)
+    times = [np.bincount(draws.integers(0, episodes, size=episodes), minlength=episodes) for _ in range(count)]
+    return np.array(times, dtype=np.float64)
+
+
+def interval(tallies: Sequence[Tally], count: int) -> tuple[float, float]:
+    """The 95 % percentile interval of the mean over seeds (one tally a seed), from `count` resamples.
+
+    `UserError` where the seeds were not scored on the same episodes.
+    """
+    first = tallies[0]
+    if any(not np.array_equal(tally.episodes, first.episodes) for tally in tallies):
+        raise UserError("the seeds of a system were scored on different episodes: run snakemake to score them again")
+    times = resamples(len(first.episodes), count)
+    values = np.mean([tally.finish(times @ tally.sums) for tally in tallies], axis=0)
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)

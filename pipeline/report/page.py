@@ -1,0 +1,150 @@
+"""The page: what was run, published numbers beside ours, curves, pictures and sources; one file that loads nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from pipeline.manifest import Manifest, read_manifest
+from pipeline.report.curves import curve, sweep
+from pipeline.report.job import Cell, Curve, Plot, ReportJob, Suite
+from pipeline.report.learning import learning
+from pipeline.report.pivot import Pivot, pivots
+from pipeline.report.published import read_published
+from pipeline.report.recorded import Recorded, read_recorded
+from pipeline.report.results import failures
+from pipeline.report.row import Row
+from pipeline.report.strips import Strip, strips
+from pipeline.report.table import Entry, entries, timings
+
+
+@dataclass(frozen=True)
+class Section:
+    """All the page shows of one suite. Figures are <svg> elements."""
+
+    suite: Suite
+    pivots: list[Pivot]
+    figures: list[tuple[str, str]]
+    """(title, figure)."""
+    strips: dict[str, list[Strip]]
+    failures: list[str]
+    subset: list[Row]
+    """Rows on a subset of the official data, or on the built-in sample."""
+    recorded: list[tuple[Recorded, Row]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A raw source: its manifest, and what the source table says of it."""
+
+    name: str
+    manifest: Manifest
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Title, licence and citation; empty for the built-in sample, which has no entry in the source table."""
+        return self.manifest.recipe.get("entry") or {}
+
+    @property
+    def origin(self) -> str:
+        """`sample`, `mirror` or `network`."""
+        return str(self.manifest.notes.get("origin", "unknown"))
+
+
+def render(job: ReportJob) -> str:
+    """The page as text; equal inputs give equal bytes, the one line that tells the seconds apart."""
+    found = entries(job)
+    sections = [_section(suite, [entry for entry in found if entry.row.suite == suite.name]) for suite in job.suites]
+    sources = [Source(Path(path).stem, read_manifest(Path(path))) for path in sorted(job.sources)]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(percent=percent, signed=signed, metric_title=metric_title, systems=systems)
+    return environment.get_template("page.html.j2").render(
+        job=job, sections=sections, sources=sources, facts=_facts(job, found), sample=_is_sample(job, sources)
+    )
+
+
+def percent(fraction: float | Decimal) -> str:
+    """A fraction in percent with one digit."""
+    return f"{100 * float(fraction):.1f}"
+
+
+def signed(fraction: float) -> str:
+    """A difference of fractions in points, with its sign."""
+    return f"{100 * fraction:+.1f}".replace("-", "\u2212")
+
+
+def metric_title(metric: str) -> str:
+    """A metric's name as a heading; acronyms in capitals."""
+    words = [word.upper() if word in ("j", "f", "fid") else word for word in metric.split("_")]
+    return " ".join(words).replace("iou", "IoU").capitalize() if words[0] not in ("iou",) else "IoU"
+
+
+def systems(group: Sequence[Strip]) -> list[str]:
+    """The systems that answered any episode of a group of strips."""
+    return sorted({system for strip in group for system in strip.answers})
+
+
+def _section(suite: Suite, found: Sequence[Entry]) -> Section:
+    cells = [entry.cell for entry in found if entry.cell]
+    scored = [entry.cell for entry in found if entry.cell and entry.row.value is not None]
+    published = read_published(Path(suite.published))
+    recorded = [(row, row.row(suite.name, published)) for row in read_recorded(Path(suite.recorded))]
+    drawn = [(plot.title, _plot(plot, suite, found, [row for _, row in recorded])) for plot in suite.plots]
+    drawn.append(("Learning curves", learning(cells)))
+    return Section(
+        suite=suite,
+        pivots=pivots(found),
+        figures=[(title, figure) for title, figure in drawn if figure],
+        strips=_strips(suite, scored),
+        failures=list(dict.fromkeys(reason for cell in cells for reason in failures(cell))),
+        subset=[entry.row for entry in found if entry.row.complete is False],
+        recorded=recorded,
+    )
+
+
+def _plot(plot: Plot, suite: Suite, found: Sequence[Entry], recorded: Sequence[Row]) -> str | None:
+    if isinstance(plot, Curve):
+        return curve(plot, found, recorded)
+    return sweep(plot, found, suite.metrics[plot.metric])
+
+
+def _strips(suite: Suite, cells: Sequence[Cell]) -> dict[str, list[Strip]]:
+    """Strips scored by the first metric of the suite that a data set's cells have."""
+    shown: dict[str, list[Strip]] = {}
+    for name, metric in suite.metrics.items():
+        for title, group in strips([cell for cell in cells if cell.metric == name], metric, name).items():
+            shown.setdefault(title, group)
+    return shown
+
+
+def _facts(job: ReportJob, found: Sequence[Entry]) -> dict[str, Any]:
+    cells = [entry.cell for entry in found if entry.cell]
+    spent = timings(dict.fromkeys(path for cell in cells for path in (*cell.scores, *cell.models)))
+    rows = [entry.row for entry in found if entry.cell]
+    return {
+        "rows": len(rows),
+        "failed": sum(row.status == "failed" for row in rows),
+        "not_run": len(found) - len(rows),
+        "subset": sum(row.complete is False for row in rows),
+        "episodes": sorted({row.episodes for row in rows if row.episodes}),
+        "seeds": sorted({row.seeds for row in rows if row.seeds}),
+        "devices": sorted({timing.device for timing in spent}),
+        "seconds": sum(timing.seconds for timing in spent),
+        "trained": len({path for cell in cells for path in cell.models}),
+        "evaluated": len({path for cell in cells for path in cell.scores}),
+        "bootstrap": job.bootstrap,
+    }
+
+
+def _is_sample(job: ReportJob, sources: Sequence[Source]) -> bool:
+    return job.profile == "sample" or any(source.origin == "sample" for source in sources)

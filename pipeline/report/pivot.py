@@ -1,0 +1,66 @@
+"""The published table beside ours: systems down, data sets across."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.report.row import label as label_of
+from pipeline.report.row import natural
+from pipeline.report.table import Entry
+
+
+@dataclass(frozen=True)
+class Line:
+    """One system's cells, in the order of the pivot's data sets; None where there is neither a number nor a claim."""
+
+    name: str
+    oracle: bool
+    note: str
+    entries: list[Entry | None]
+
+    @property
+    def run(self) -> bool:
+        """Whether any of its numbers is ours."""
+        return any(entry and entry.cell for entry in self.entries)
+
+
+@dataclass(frozen=True)
+class Pivot:
+    """One metric on one split of one family of data sets."""
+
+    metric: str
+    split: str
+    tables: str
+    """Where the papers print it (`Table 1`), or nothing."""
+    datasets: list[str]
+    lines: list[Line]
+
+    @property
+    def run(self) -> bool:
+        """Whether any of its numbers is ours."""
+        return any(line.run for line in self.lines)
+
+
+def pivots(entries: Sequence[Entry]) -> list[Pivot]:
+    """All pivots of a suite's entries: those the papers print first, then by name; lines in the papers' order."""
+    groups: dict[tuple[str, str, str, str], list[Entry]] = {}
+    for entry in entries:
+        row = entry.row
+        groups.setdefault((row.dataset.split("-")[0], row.protocol, row.split, row.metric), []).append(entry)
+    made = [_pivot(group) for group in groups.values()]
+    return sorted(made, key=lambda pivot: (not pivot.run, pivot.tables == "", natural(pivot.tables), pivot.split))
+
+
+def _pivot(entries: Sequence[Entry]) -> Pivot:
+    datasets = sorted({entry.row.dataset for entry in entries}, key=natural)
+    names = dict.fromkeys(label_of(entry.row) for entry in entries)
+    tables = {entry.row.table: None for entry in entries if entry.published}
+    lines = [_line(name, [e for e in entries if label_of(e.row) == name], datasets) for name in names]
+    first = entries[0].row
+    return Pivot(first.metric, first.split, ", ".join(tables), datasets, lines)
+
+
+def _line(name: str, entries: Sequence[Entry], datasets: Sequence[str]) -> Line:
+    at = {entry.row.dataset: entry for entry in entries}
+    notes = dict.fromkeys(entry.published.note for entry in entries if entry.published and entry.published.note)
+    oracle = any(entry.row.oracle for entry in entries) or any(note.startswith("oracle") for note in notes)
+    return Line(name, oracle, "; ".join(notes), [at.get(dataset) for dataset in datasets])

@@ -1,0 +1,106 @@
+"""A row of the table: its columns in order, its place among the others, its text."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from decimal import Decimal
+
+NOT_RUN = "published, not run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One cell: what was scored, the number beside the published one, and what it rests on. None is an empty field."""
+
+    suite: str
+    table: str
+    dataset: str
+    split: str
+    protocol: str
+    system: str
+    trained_on: str
+    train_list: str = ""
+    weights: str = ""
+    """`pretrained`, `scratch` or `none`; several seeds that differ are joined by `+`."""
+    shots: int
+    augmentation: str
+    oracle: bool | None = None
+    """Whether the system sees what a user would not have."""
+    metric: str
+    value: float | None = None
+    """A fraction: the mean over seeds."""
+    ci_low: float | None = None
+    ci_high: float | None = None
+    episodes: int | None = None
+    seeds: int | None = None
+    published: Decimal | None = None
+    """A fraction with the printed digits."""
+    difference: float | None = None
+    """`value` minus `published`."""
+    profile: str
+    budget: str
+    complete: bool | None = None
+    """False when trained or tested on a subset of the official data, or on the built-in sample."""
+    status: str
+    """`ok`, `failed`, or `published, not run`; `recorded` on the page alone."""
+    seconds: float | None = None
+    """Training and evaluation, over all seeds; the one column that differs between equal runs."""
+    device: str = ""
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def natural(name: str) -> tuple[tuple[int, int | str], ...]:
+    """A sorting key that puts `clutter-n8` before `clutter-n16`."""
+    parts = re.findall(r"\d+|\D+", name)
+    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in parts)
+
+
+def place(row: Row) -> tuple[object, ...]:
+    """The order of rows: by suite, table, split, metric and system, then by level."""
+    return (
+        row.suite,
+        natural(row.table),
+        row.split,
+        row.metric,
+        row.system,
+        natural(row.dataset),
+        natural(row.trained_on),
+        row.shots,
+        row.augmentation,
+        row.protocol,
+    )
+
+
+def label(row: Row) -> str:
+    """The system, and what sets it apart from a system of its name: a foreign training set, shots, augmentation."""
+    parts = [row.system]
+    if row.trained_on not in ("", row.dataset):
+        parts.append(f"trained on {row.trained_on}")
+    if row.shots != 1:
+        parts.append(f"{row.shots} shots")
+    if row.augmentation != "none":
+        parts.append(row.augmentation)
+    return ", ".join(parts)
+
+
+def to_tsv(rows: Iterable[Row]) -> str:
+    """The table as text: a header, then one line a row; fractions with six digits."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_field(name, getattr(row, name)) for name in COLUMNS] for row in rows)
+    return text.getvalue()
+
+
+def _field(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.2f}" if name == "seconds" else f"{value:.6f}"
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)

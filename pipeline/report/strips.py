@@ -1,0 +1,94 @@
+"""Strips: what systems were shown, what they said and what was true, as pictures inside the page."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.report.job import Cell, Metric
+from pipeline.report.results import tallies
+from pipeline.report.row import natural
+
+Pixels = NDArray[np.uint8]
+
+OBJECTS: tuple[tuple[int, int, int], ...] = (
+    (255, 255, 255), (86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (204, 121, 167),
+)  # fmt: skip
+"""Colours of objects 1, 2, ... in masks and predictions."""
+VOID = (110, 110, 110)
+
+
+@dataclass
+class Strip:
+    """One episode: the frames all systems share, and each system's answer. Pictures are data URIs."""
+
+    supports: list[str]
+    query: str
+    truth: str
+    answers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """System -> picture, and its score on this episode as text (empty where there is none)."""
+
+
+def strips(cells: Sequence[Cell], metric: Metric, name: str, *, most: int = 4) -> dict[str, list[Strip]]:
+    """`data set, split` -> the first `most` episodes with the answers of all `cells`, which share the metric `name`.
+
+    Pictures are read beside the first seed's scores; a cell without pictures adds nothing.
+    """
+    groups: dict[str, dict[str, Strip]] = {}
+    for cell in sorted(cells, key=lambda cell: (natural(cell.dataset), cell.split, cell.system, cell.shots)):
+        archive = Path(cell.scores[0]).with_suffix(".npz")
+        if not archive.is_file():
+            continue
+        single = tallies(cell, metric)[0].single()
+        with np.load(archive) as arrays:
+            group = groups.setdefault(f"{cell.dataset}, {cell.split}", {})
+            for episode in _episodes(arrays.files)[:most]:
+                strip = group.setdefault(episode, _shared(arrays, episode))
+                _answer(strip, cell, arrays, episode, f"{name} {single.get(int(episode), np.nan):.2f}")
+    return {title: [group[episode] for episode in sorted(group, key=int)] for title, group in groups.items()}
+
+
+def paint(mask: Pixels) -> Pixels:
+    """Index mask (H, W) -> picture (H, W, 3): a colour an object, black background, grey void."""
+    lut = np.zeros((256, 3), dtype=np.uint8)
+    lut[1:255] = np.resize(np.array(OBJECTS, dtype=np.uint8), (254, 3))
+    lut[255] = VOID
+    picture: Pixels = lut[mask]
+    return picture
+
+
+def blend(probabilities: Pixels) -> Pixels:
+    """Probabilities (O, H, W), 255 for 1 -> picture (H, W, 3): the likeliest object's colour, bright where sure."""
+    best = probabilities.argmax(axis=0).astype(np.uint8)
+    sure = probabilities.max(axis=0).astype(np.uint16)[..., None]
+    picture: Pixels = (paint(best + 1) * sure // 255).astype(np.uint8)
+    return picture
+
+
+def uri(picture: Pixels) -> str:
+    """The picture as a PNG in a `data:` address."""
+    data = io.BytesIO()
+    Image.fromarray(picture).save(data, "PNG")
+    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+def _episodes(names: Sequence[str]) -> list[str]:
+    return sorted({name.split("/")[0] for name in names}, key=int)
+
+
+def _shared(arrays: Any, episode: str) -> Strip:
+    names = sorted((name for name in arrays.files if name.startswith(f"{episode}/support")), key=natural)
+    return Strip(
+        [uri(arrays[name]) for name in names], uri(arrays[f"{episode}/query0"]), uri(paint(arrays[f"{episode}/truth0"]))
+    )
+
+
+def _answer(strip: Strip, cell: Cell, arrays: Any, episode: str, score: str) -> None:
+    if f"{episode}/prediction0" in arrays.files:
+        strip.answers[cell.system] = uri(blend(arrays[f"{episode}/prediction0"])), score

@@ -1,0 +1,134 @@
+"""The table: every cell of the job, and the published numbers that no cell answers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError, nearest
+from pipeline.report.interval import interval
+from pipeline.report.job import Cell, ReportJob, Suite
+from pipeline.report.published import Key, Published, find_published, read_published
+from pipeline.report.results import failures, read_result, suite_of, tallies
+from pipeline.report.row import NOT_RUN, Row, label, place
+from pipeline.scores import Timing, read_timing
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row and where it comes from."""
+
+    row: Row
+    cell: Cell | None
+    """None for a published number that was not run."""
+    published: Published | None
+
+
+def entries(job: ReportJob, system: str | None = None) -> list[Entry]:
+    """All rows in the table's order; of one system where `system` is given, whose scores alone are read then."""
+    published = {suite.name: read_published(Path(suite.published)) for suite in job.suites}
+    cells = [cell for cell in job.cells if system in (None, cell.system)]
+    if system is not None and not cells:
+        raise UserError(f"no cell of system '{system}'; {nearest(system, {cell.system for cell in job.cells})}")
+    ours = [_entry(cell, job, published[cell.suite]) for cell in cells]
+    answered = {(entry.row.suite, _key(entry.cell)) for entry in ours if entry.cell}
+    holes = [
+        _hole(job, suite, number)
+        for suite in job.suites
+        for number in published[suite.name]
+        if (suite.name, number.key) not in answered and system in (None, number.system)
+    ]
+    return sorted([*ours, *holes], key=lambda entry: place(entry.row))
+
+
+def summary(rows: Iterable[Row]) -> dict[str, Any]:
+    """Every number as suite -> split -> metric -> system -> dataset -> value, for `dvc metrics show`."""
+    nested: dict[str, Any] = {}
+    for row in rows:
+        if row.value is not None:
+            branch = nested
+            for part in (row.suite, row.split, row.metric, label(row)):
+                branch = branch.setdefault(part, {})
+            branch[row.dataset] = round(row.value, 6)
+    return nested
+
+
+def timings(paths: Iterable[str]) -> list[Timing]:
+    """The timings beside scores and models, where they are."""
+    return [timing for path in paths if (timing := read_timing(Path(path))) is not None]
+
+
+def _key(cell: Cell) -> Key:
+    trained_on = cell.trained_on or ""
+    return (
+        cell.dataset,
+        cell.split,
+        cell.protocol,
+        cell.system,
+        trained_on,
+        cell.shots,
+        cell.augmentation,
+        cell.metric,
+    )
+
+
+def _entry(cell: Cell, job: ReportJob, rows: list[Published]) -> Entry:
+    number = find_published(rows, _key(cell), cell.table)
+    headers = [read_result(path).header for path in cell.scores]
+    spent = timings([*cell.scores, *cell.models])
+    row = Row(
+        suite=cell.suite,
+        table=number.table if number else cell.table,
+        dataset=cell.dataset,
+        split=cell.split,
+        protocol=cell.protocol,
+        system=cell.system,
+        trained_on=cell.trained_on or "",
+        train_list=cell.train_list,
+        weights="+".join(sorted({header.weights for header in headers})),
+        shots=cell.shots,
+        augmentation=cell.augmentation,
+        oracle=cell.oracle,
+        metric=cell.metric,
+        **_numbers(cell, job, number),
+        seeds=len(cell.scores),
+        published=number.fraction if number else None,
+        profile=job.profile,
+        budget=f"{job.budget:g}",
+        complete=all(header.complete for header in headers),
+        seconds=sum(timing.seconds for timing in spent) if spent else None,
+        device=" + ".join(dict.fromkeys(timing.device for timing in spent)),
+    )
+    return Entry(row, cell, number)
+
+
+def _numbers(cell: Cell, job: ReportJob, number: Published | None) -> dict[str, Any]:
+    """Value, interval, episodes, difference and status; one failed seed leaves the cell without a number."""
+    if failures(cell):
+        return {"status": "failed"}
+    suite = suite_of(cell, job)
+    if cell.metric not in suite.metrics:
+        raise UserError(f"suite '{suite.name}': unknown metric '{cell.metric}'; {nearest(cell.metric, suite.metrics)}")
+    found = tallies(cell, suite.metrics[cell.metric])
+    value = sum(tally.value for tally in found) / len(found)
+    low, high = interval(found, job.bootstrap)
+    return {
+        "value": value,
+        "ci_low": low,
+        "ci_high": high,
+        "episodes": len(found[0].episodes),
+        "difference": value - float(number.fraction) if number else None,
+        "status": "ok",
+    }
+
+
+def _hole(job: ReportJob, suite: Suite, number: Published) -> Entry:
+    row = Row(
+        suite=suite.name,
+        **number.model_dump(exclude={"value", "scale", "note"}),
+        published=number.fraction,
+        profile=job.profile,
+        budget=f"{job.budget:g}",
+        status=NOT_RUN,
+    )
+    return Entry(row, None, number)

@@ -103,7 +103,7 @@ rule fetch_source:
         "envs/cpu.yaml"
     threads: 1
     shell:
-        "python -m pipeline.download --job {params.job:q} --output {output.manifest} --mirror {plan.settings.mirror:q} > {log} 2>&1"
+        "python -m pipeline.download --job {params.job:q} --output {output.manifest} --mirror={plan.settings.mirror:q} > {log} 2>&1"
 
 
 rule render_split:
@@ -122,9 +122,9 @@ rule render_split:
         "logs/render/{profile}/{dataset}/{split}.benchmark.tsv"
     conda:
         "envs/cpu.yaml"
-    threads: 1
+    threads: plan.settings.threads
     shell:
-        "python -m pipeline.render --job {params.job:q} --output {output.manifest} > {log} 2>&1"
+        "python -m pipeline.render --job {params.job:q} --output {output.manifest} --threads {threads} > {log} 2>&1"
 
 
 rule train_system:

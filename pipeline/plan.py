@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import closure
-from pipeline.download.job import DownloadJob, read_sources
+from pipeline.download.job import DownloadJob, Entry, code_modules, read_sources
 from pipeline.errors import UserError, nearest
 from pipeline.evaluate.job import EvaluateJob
 from pipeline.job import Facts
@@ -338,12 +338,10 @@ class Plan:
             raise UserError(f"a suite names the unknown source '{source}'; {nearest(source, self._sources)}")
         origin = self.settings.origin
         output = f"data/raw/{origin}/{source}.json"
-        modules = ["pipeline.download.__main__"]
-        if origin == "sample":
-            modules.append(f"pipeline.download.samples.{source}")
-        entry = self._sources[source] if origin == "real" else None
-        values = DownloadJob(source=source, origin=origin, entry=entry, sample={}, seed=0)
-        self._add("download", Job(output=output, values=values, modules=tuple(modules)))
+        row = self._sources[source].model_dump(include=set(Entry.model_fields))
+        entry = Entry.model_validate(row) if origin == "real" else None
+        values = DownloadJob(source=source, origin=origin, entry=entry)
+        self._add("download", Job(output=output, values=values, modules=code_modules(values)))
         return output
 
     def _add(self, stage: str, job: Job) -> None:

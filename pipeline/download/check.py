@@ -28,8 +28,7 @@ def check(place: str) -> None:
         answers = dict(zip(sorted(links), pool.map(_ask, sorted(links)), strict=True))
     lines = [line for name, source in sources.items() for line in _lines(name, source, mirror, answers)]
     width = max(len(left) for left, _ in lines)
-    for left, right in lines:
-        print(f"{left:<{width}}  {right}")
+    print("\n".join(f"{left:<{width}}  {right}" for left, right in lines))
 
 
 def _lines(name: str, source: Source, mirror: Mirror | None, answers: dict[str, str]) -> Iterator[tuple[str, str]]:

@@ -86,7 +86,7 @@ def fetch(file: SourceFile, target: Path, patience: Patience | None = None) -> s
 
 
 def _transfer(url: str, file: SourceFile, part: Path, patience: Patience) -> None:
-    """Continue `part` from one link until the server says that it is whole."""
+    """Continue `part` from one link until the server says that it is whole; never beyond that."""
     have, tag = _resumable(url, file, part)
     if file.bytes is not None and have == file.bytes:
         return
@@ -100,12 +100,15 @@ def _transfer(url: str, file: SourceFile, part: Path, patience: Patience) -> Non
                 return  # nothing is missing
             start, total = _placement(response, have, file, part)
             _check_room(file, part, (total or 0) - start)
+            limit = file.bytes if total is None else total
             if start == 0:
                 write_json(_note(part), {"url": url, "tag": _strong_tag(response)})
             with part.open("ab" if start else "wb") as out, Progress(file.file, start, total) as progress:
                 for chunk in response.raw.stream(_CHUNK, decode_content=False):
                     out.write(chunk)
                     progress.add(len(chunk))
+                    if limit is not None and out.tell() > limit:
+                        raise MismatchError(f"more than {limit} bytes")
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise _InterruptedError(reason(error)) from None
     if total is not None and _size(part) != total:

@@ -93,7 +93,7 @@ def renderer(
     found, clutter = _find_split(split), _check(characters, occluders, empty)
     if "omniglot" not in sources:
         raise UserError("the renderer 'cluttered_omniglot' needs the source 'omniglot': add it in suite.yaml")
-    bits = pack(_read_pool(sources["omniglot"], found))
+    bits = pack(read_pool(sources["omniglot"], found))
     return ClutteredOmniglot(bits, split=found, clutter=clutter, instances=instances or split.endswith(_ORACLE))
 
 
@@ -138,6 +138,20 @@ def _oracle_layout(clutter: Clutter) -> Layout:
     return Layout(arrays=arrays, attributes={"objects": 1}, shard=JOB)
 
 
+def read_pool(source: Path, split: Split) -> Glyphs:
+    """The drawings of a split (C, 10, 105, 105); `UserError` where Omniglot is not whole."""
+    part = read_omniglot(source, split.part)
+    middle = len(part.alphabets) // 2
+    alphabets = {None: slice(None), 0: slice(0, middle), 1: slice(middle, None)}[split.half]
+    chosen = sum(len(alphabet) for alphabet in part.alphabets[alphabets])
+    if chosen == 0:
+        raise UserError(f"{source}: one evaluation alphabet cannot be cut in halves; a source needs two or more")
+    if split.half is not None and part.size == PARTS[split.part] and chosen != _HALVES[split.half]:
+        wrong = f"half {split.half + 1} of the evaluation alphabets has {chosen} characters, not {_HALVES[split.half]}"
+        raise UserError(f"{source}: {wrong}; its folders do not have Omniglot's names: get it again")
+    return part.read(alphabets, split.drawers)
+
+
 def _find_split(name: str) -> Split:
     base = name.removesuffix(_ORACLE)
     if base not in SPLITS:
@@ -153,16 +167,3 @@ def _check(characters: int, occluders: int, empty: float) -> Clutter:
     if not 0 <= empty <= 1:
         raise UserError(f"empty={empty}: it is a probability, 0 to 1")
     return Clutter(characters, occluders, float(empty))
-
-
-def _read_pool(source: Path, split: Split) -> Glyphs:
-    part = read_omniglot(source, split.part)
-    middle = len(part.alphabets) // 2
-    alphabets = {None: slice(None), 0: slice(0, middle), 1: slice(middle, None)}[split.half]
-    chosen = sum(len(alphabet) for alphabet in part.alphabets[alphabets])
-    if chosen == 0:
-        raise UserError(f"{source}: one evaluation alphabet cannot be cut in halves; a source needs two or more")
-    if split.half is not None and part.size == PARTS[split.part] and chosen != _HALVES[split.half]:
-        wrong = f"half {split.half + 1} of the evaluation alphabets has {chosen} characters, not {_HALVES[split.half]}"
-        raise UserError(f"{source}: {wrong}; its folders do not have Omniglot's names: get it again")
-    return part.read(alphabets, split.drawers)

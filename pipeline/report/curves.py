@@ -12,7 +12,7 @@ from pipeline.report.aggregates import iou, thresholds
 from pipeline.report.figure import STYLE, colours, shades, svg
 from pipeline.report.job import Cell, Curve, Metric, Sweep
 from pipeline.report.results import columns_of
-from pipeline.report.row import Row, label, natural
+from pipeline.report.row import Row, label, metric_title, natural
 from pipeline.report.table import Entry
 
 Point = tuple[float, Row]
@@ -29,9 +29,10 @@ def curve(plot: Curve, entries: Sequence[Entry], recorded: Sequence[Row] = ()) -
     kept = _lines(plot, recorded)
     if not ours and not printed:
         return None
-    colour = colours([*ours, *printed, *kept])
+    every = colours(label(entry.row) for entry in entries)  # those of the whole suite: the same in all its plots
+    colour = {name: every.get(name, "#000000") for name in {**printed, **ours, **kept}}
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.6, 4.1), layout="constrained")
+        figure = Figure(figsize=(9.2, 4.2), layout="constrained")
         axes = figure.add_subplot()
         for name, points in printed.items():
             values = [100 * float(row.published or 0) for _, row in points]
@@ -42,7 +43,7 @@ def curve(plot: Curve, entries: Sequence[Entry], recorded: Sequence[Row] = ()) -
             values = [100 * (row.value or 0) for _, row in points]
             axes.plot([x for x, _ in points], values, "D", color=colour[name], markerfacecolor="white")
         _axis(axes, plot, sorted({x for line in (*ours.values(), *printed.values()) for x, _ in line}))
-        axes.set_ylabel(f"{plot.metric.replace('_', ' ')}, %")
+        axes.set_ylabel(f"{metric_title(plot.metric)}, %")
         _legend(figure, colour, bool(kept))
         return svg(figure, plot.title)
 

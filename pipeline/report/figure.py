@@ -28,8 +28,10 @@ STYLE: dict[Any, Any] = {
 }
 """Text stays text, so that the page's font applies."""
 
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#6f5ac8", "#b8860b", "#3f9fd0", "#7a7a7a")
-"""After Okabe and Ito's colours, which the colour-blind tell apart; the bright ones darkened for a white page."""
+PALETTE = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#6f5ac8", "#b8860b", "#56a0c8", "#8c564b", "#444444", "#2ca25f",
+)  # fmt: skip
+"""The first four are Okabe and Ito's, which the colour-blind tell apart; the others are as dark on a white page."""
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:

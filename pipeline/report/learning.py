@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
 from pipeline.report.aggregates import Floats
 from pipeline.report.figure import STYLE, shades, svg
@@ -44,6 +45,10 @@ def learning(cells: Sequence[Cell]) -> str | None:
                     axes.axvline(end, color="#98a2b3", linestyle=":", linewidth=1)
             axes.set_title(system)
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
             axes.set_xlabel("episodes seen")
         for axes in list(panels)[len(logs) :]:
             axes.set_visible(False)

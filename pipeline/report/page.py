@@ -16,7 +16,7 @@ from pipeline.report.pivot import Pivot, pivots
 from pipeline.report.published import read_published
 from pipeline.report.recorded import Recorded, read_recorded
 from pipeline.report.results import failures
-from pipeline.report.row import Row
+from pipeline.report.row import Row, label, metric_title, natural
 from pipeline.report.strips import Strip, strips
 from pipeline.report.table import Entry, entries, timings
 
@@ -67,7 +67,8 @@ def render(job: ReportJob) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(percent=percent, signed=signed, metric_title=metric_title, systems=systems)
+    for function in (percent, signed, duration, metric_title, label, systems):
+        environment.filters[function.__name__] = function
     return environment.get_template("page.html.j2").render(
         job=job, sections=sections, sources=sources, facts=_facts(job, found), sample=_is_sample(job, sources)
     )
@@ -83,10 +84,14 @@ def signed(fraction: float) -> str:
     return f"{100 * fraction:+.1f}".replace("-", "\u2212")
 
 
-def metric_title(metric: str) -> str:
-    """A metric's name as a heading; acronyms in capitals."""
-    words = [word.upper() if word in ("j", "f", "fid") else word for word in metric.split("_")]
-    return " ".join(words).replace("iou", "IoU").capitalize() if words[0] not in ("iou",) else "IoU"
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `42 s`, `3 min 20 s`, `2 h 23 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def systems(group: Sequence[Strip]) -> list[str]:
@@ -103,7 +108,7 @@ def _section(suite: Suite, found: Sequence[Entry]) -> Section:
     drawn.append(("Learning curves", learning(cells)))
     return Section(
         suite=suite,
-        pivots=pivots(found),
+        pivots=pivots(found, [row.system for row in published]),
         figures=[(title, figure) for title, figure in drawn if figure],
         strips=_strips(suite, scored),
         failures=list(dict.fromkeys(reason for cell in cells for reason in failures(cell))),
@@ -119,11 +124,12 @@ def _plot(plot: Plot, suite: Suite, found: Sequence[Entry], recorded: Sequence[R
 
 
 def _strips(suite: Suite, cells: Sequence[Cell]) -> dict[str, list[Strip]]:
-    """Strips scored by the first metric of the suite that a data set's cells have."""
+    """Strips scored by the first metric of the suite that a data set's cells have; by metric, split and level."""
     shown: dict[str, list[Strip]] = {}
     for name, metric in suite.metrics.items():
-        for title, group in strips([cell for cell in cells if cell.metric == name], metric, name).items():
-            shown.setdefault(title, group)
+        groups = strips([cell for cell in cells if cell.metric == name], metric, name)
+        for title in sorted(groups, key=lambda title: (title.partition(", ")[2], natural(title))):
+            shown.setdefault(title, groups[title])
     return shown
 
 

@@ -40,19 +40,29 @@ class Pivot:
         return any(line.run for line in self.lines)
 
 
-def pivots(entries: Sequence[Entry]) -> list[Pivot]:
-    """All pivots of a suite's entries: those the papers print first, then by name; lines in the papers' order."""
+def pivots(entries: Sequence[Entry], order: Sequence[str]) -> list[Pivot]:
+    """All pivots of a suite's entries: those with numbers of ours first, among them those that papers print.
+
+    Lines follow `order`, the systems as the papers list them; a variant follows its system, new ones come last.
+    """
     groups: dict[tuple[str, str, str, str], list[Entry]] = {}
     for entry in entries:
         row = entry.row
         groups.setdefault((row.dataset.split("-")[0], row.protocol, row.split, row.metric), []).append(entry)
-    made = [_pivot(group) for group in groups.values()]
-    return sorted(made, key=lambda pivot: (not pivot.run, pivot.tables == "", natural(pivot.tables), pivot.split))
+    made = [_pivot(group, order) for group in groups.values()]
+    return sorted(made, key=_rank)
 
 
-def _pivot(entries: Sequence[Entry]) -> Pivot:
+def _rank(pivot: Pivot) -> tuple[object, ...]:
+    printed = pivot.tables.startswith("Table"), pivot.tables != ""
+    return not pivot.run, *(not yes for yes in printed), natural(pivot.tables), pivot.split
+
+
+def _pivot(entries: Sequence[Entry], order: Sequence[str]) -> Pivot:
     datasets = sorted({entry.row.dataset for entry in entries}, key=natural)
-    names = dict.fromkeys(label_of(entry.row) for entry in entries)
+    listed = {system: place for place, system in reversed(list(enumerate(order)))}
+    place = {label_of(e.row): listed.get(e.row.system, listed.get(e.row.system.split("-")[0], 999)) for e in entries}
+    names = sorted(place, key=lambda name: (place[name], name))
     tables = {entry.row.table: None for entry in entries if entry.published}
     lines = [_line(name, [e for e in entries if label_of(e.row) == name], datasets) for name in names]
     first = entries[0].row

@@ -87,6 +87,12 @@ def label(row: Row) -> str:
     return ", ".join(parts)
 
 
+def metric_title(metric: str) -> str:
+    """A metric's name as a heading: `iou_drop` is `IoU drop`."""
+    text = metric.replace("_", " ")
+    return text.replace("iou", "IoU") if "iou" in text else text.capitalize()
+
+
 def to_tsv(rows: Iterable[Row]) -> str:
     """The table as text: a header, then one line a row; fractions with six digits."""
     text = io.StringIO()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.report.job import Cell, Metric
 from pipeline.report.results import tallies
-from pipeline.report.row import natural
+from pipeline.report.row import metric_title, natural
 
 Pixels = NDArray[np.uint8]
 
@@ -50,7 +50,7 @@ def strips(cells: Sequence[Cell], metric: Metric, name: str, *, most: int = 4) -
             group = groups.setdefault(f"{cell.dataset}, {cell.split}", {})
             for episode in _episodes(arrays.files)[:most]:
                 strip = group.setdefault(episode, _shared(arrays, episode))
-                _answer(strip, cell, arrays, episode, f"{name} {single.get(int(episode), np.nan):.2f}")
+                _answer(strip, cell, arrays, episode, f"{metric_title(name)} {single.get(int(episode), np.nan):.2f}")
     return {title: [group[episode] for episode in sorted(group, key=int)] for title, group in groups.items()}
 
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import miniature
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,3 +19,10 @@ def mirror() -> Path:
     if promised:
         pytest.fail(f"GLIMPSE_MIRROR={promised} holds no mirror.yaml")
     pytest.skip("no mirror of real data: set GLIMPSE_MIRROR to a folder with a mirror.yaml")
+
+
+@pytest.fixture(scope="session")
+def finished_miniature(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> miniature.Miniature:
+    """A miniature project that has run; look, but copy it (`.copy(tmp_path / "project")`) before any change."""
+    base = tmp_path_factory.getbasetemp()
+    return miniature.finished((base if worker_id == "master" else base.parent) / "shared")

@@ -1,0 +1,92 @@
+"""A miniature project: the real Snakefile and pipeline with toy plugins, a DAG of seconds, in a folder of its own."""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TOYS = ROOT / "tests" / "toys" / "plugins"
+SEGMENTERS = ("toy_untrained", "toy_trained", "toy_two_stages", "toy_adapting")
+SMALL = {"clutter_levels": "[4]", "episodes": "20", "pictures": "2", "bootstrap": "20"}
+
+
+@dataclass(frozen=True)
+class Miniature:
+    """A project folder and how to run things in it."""
+
+    path: Path
+
+    def snakemake(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `snakemake --cores 2 ARGUMENTS` in the project, as a user would."""
+        return self.run(sys.executable, "-m", "snakemake", "--cores", "2", *arguments, check=check, **environment)
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run any command in the project; its output is captured, and shown where it fails against expectation."""
+        found = subprocess.run(
+            command, cwd=self.path, text=True, capture_output=True, env=self.environment(**environment), check=False
+        )
+        if check and found.returncode:
+            raise AssertionError(f"{' '.join(command)} ended with {found.returncode}:\n{found.stdout}\n{found.stderr}")
+        return found
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The environment of commands: this one, without a mirror, with the tools of this interpreter first."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("GLIMPSE_", "PYTEST_"))}
+        tools = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+        return kept | {"PATH": tools, "PYTHONPATH": str(self.path)} | more
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Jobs that a dry run would run, by rule."""
+        output = self.snakemake("--dry-run", "--quiet", "rules", *arguments).stdout
+        output += self.snakemake("--dry-run", *arguments).stdout
+        counts = dict(re.findall(r"^(\w+)\s+(\d+)\s*$", output.partition("Job stats:")[2], flags=re.MULTILINE))
+        return {rule: int(count) for rule, count in counts.items() if rule not in ("total", "all")}
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace `old`, which must be there, by `new` in one of the project's files."""
+        text = (self.path / path).read_text()
+        assert old in text, f"{path} holds no {old!r}"
+        (self.path / path).write_text(text.replace(old, new))
+
+    def copy(self, target: Path) -> "Miniature":
+        """A copy with the same times, so that nothing in it is newer than it was."""
+        shutil.copytree(self.path, target, symlinks=True)
+        return Miniature(target)
+
+
+def create(path: Path) -> Miniature:
+    """Set up a miniature project in the new folder `path`; nothing has run in it yet."""
+    path.mkdir(parents=True)
+    for name in ("Snakefile", "params.yaml", "dvc.yaml", ".dvcignore"):
+        if (ROOT / name).exists():
+            shutil.copy2(ROOT / name, path / name)
+    for name in ("pipeline", "profiles", "envs"):
+        shutil.copytree(ROOT / name, path / name)
+    for name in SEGMENTERS:
+        shutil.copytree(TOYS / name, path / "plugins" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    settings = (path / "params.yaml").read_text()
+    settings = re.sub(
+        r"^clutter_levels:.*(\n  \w+: \[.*)*", f"clutter_levels: {SMALL['clutter_levels']}", settings, flags=re.M
+    )
+    for key in ("episodes", "pictures", "bootstrap"):
+        settings = re.sub(rf"^{key}: \S+", f"{key}: {SMALL[key]}", settings, flags=re.M)
+    (path / "params.yaml").write_text(settings)
+    return Miniature(path)
+
+
+def finished(shared: Path) -> Miniature:
+    """A miniature project that has run to its end, made once for all workers of a test run below `shared`."""
+    shared.mkdir(parents=True, exist_ok=True)
+    with (shared / "miniature.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        path = shared / "miniature"
+        if not (shared / "miniature.done").exists():
+            shutil.rmtree(path, ignore_errors=True)
+            create(path).snakemake()
+            (shared / "miniature.done").touch()
+    return Miniature(path)

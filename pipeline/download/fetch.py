@@ -96,7 +96,7 @@ def _transfer(url: str, file: SourceFile, part: Path, patience: Patience) -> Non
     try:
         timeouts = (patience.connect, patience.read)
         with requests.get(url, headers=headers, stream=True, timeout=timeouts) as response:
-            if response.status_code == 416 and response.headers.get("Content-Range") == f"bytes */{have}":
+            if have and response.status_code == 416 and response.headers.get("Content-Range") == f"bytes */{have}":
                 return  # nothing is missing
             start, total = _placement(response, have, file, part)
             _check_room(file, part, (total or 0) - start)

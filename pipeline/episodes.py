@@ -21,6 +21,10 @@ from pipeline.errors import UserError
 if TYPE_CHECKING:
     import zarr
 
+# Zarr leaves out a shard that holds the fill value alone, even where it is told not to, and `read` takes what is not
+# there for lost. Shards of zeros (masks without an object) are common; none holds nothing but this number.
+_FILL = 165
+
 Arrays = dict[str, NDArray[Any]]
 """Arrays of one block of episodes by name; the first axis counts episodes."""
 
@@ -74,8 +78,7 @@ def create_store(path: Path, layout: Layout, length: int) -> "zarr.Group":
                 chunks=(layout.chunk, *spec.shape),
                 shards=(layout.shard, *spec.shape),
                 compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
-                fill_value=0,
-                config={"write_empty_chunks": True},
+                fill_value=_FILL,
             )
     return group
 
@@ -115,7 +118,7 @@ class EpisodeStore:
     def read(self, start: int, stop: int, names: Collection[str] | None = None) -> Arrays:
         """Episodes [start, stop) of the arrays `names` (or all), as stored; `UserError` where the store is cut short.
 
-        Zarr takes a missing shard for zeros, so that a shard that is not on disk is asked for by name here.
+        Zarr takes a shard that is not there for one of the fill value, so that each is asked for by name here.
         """
         wanted = {name: array for name, array in self._arrays.items() if names is None or name in names}
         for array in wanted.values():

@@ -62,4 +62,4 @@ def svg(figure: Figure, title: str) -> str:
     body = re.sub(r"""(<svg [^>]*?)width="[^"]*" |(<svg [^>]*?)height="[^"]*" """, r"\1\2", body)
     label = title.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
     width = figure.get_figwidth() * 72
-    return body.replace("<svg ", f'<svg role="img" aria-label="{label}" style="max-width:{width * 1.34:.0f}px" ', 1)
+    return body.replace("<svg ", f'<svg role="img" aria-label="{label}" style="width:{width * 1.34:.0f}px" ', 1)

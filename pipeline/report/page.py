@@ -29,7 +29,8 @@ class Section:
     pivots: list[Pivot]
     figures: list[tuple[str, str]]
     """(title, figure)."""
-    strips: dict[str, list[Strip]]
+    strips: dict[tuple[str, str], list[Strip]]
+    """(data set, split) -> its first episodes."""
     failures: list[str]
     subset: list[Row]
     """Rows on a subset of the official data, or on the built-in sample."""
@@ -57,7 +58,7 @@ class Source:
 def render(job: ReportJob) -> str:
     """The page as text; equal inputs give equal bytes, the one line that tells the seconds apart."""
     found = entries(job)
-    sections = [_section(suite, [entry for entry in found if entry.row.suite == suite.name]) for suite in job.suites]
+    sections = [_section(suite, job, [e for e in found if e.row.suite == suite.name]) for suite in job.suites]
     sources = [Source(Path(path).stem, read_manifest(Path(path))) for path in sorted(job.sources)]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -99,18 +100,18 @@ def systems(group: Sequence[Strip]) -> list[str]:
     return sorted({system for strip in group for system in strip.answers})
 
 
-def _section(suite: Suite, found: Sequence[Entry]) -> Section:
-    cells = [entry.cell for entry in found if entry.cell]
-    scored = [entry.cell for entry in found if entry.cell and entry.row.value is not None]
+def _section(suite: Suite, job: ReportJob, found: Sequence[Entry]) -> Section:
+    cells = [cell for cell in job.cells if cell.suite == suite.name]
+    splits = list(dict.fromkeys(cell.split for cell in cells))  # a track names the one that counts most first
     published = read_published(Path(suite.published))
     recorded = [(row, row.row(suite.name, published)) for row in read_recorded(Path(suite.recorded))]
     drawn = [(plot.title, _plot(plot, suite, found, [row for _, row in recorded])) for plot in suite.plots]
     drawn.append(("Learning curves", learning(cells)))
     return Section(
         suite=suite,
-        pivots=pivots(found, [row.system for row in published]),
+        pivots=pivots(found, [row.system for row in published], splits),
         figures=[(title, figure) for title, figure in drawn if figure],
-        strips=_strips(suite, scored),
+        strips=_strips(suite, [cell for cell in cells if not failures(cell)], splits),
         failures=list(dict.fromkeys(reason for cell in cells for reason in failures(cell))),
         subset=[entry.row for entry in found if entry.row.complete is False],
         recorded=recorded,
@@ -123,13 +124,13 @@ def _plot(plot: Plot, suite: Suite, found: Sequence[Entry], recorded: Sequence[R
     return sweep(plot, found, suite.metrics[plot.metric])
 
 
-def _strips(suite: Suite, cells: Sequence[Cell]) -> dict[str, list[Strip]]:
-    """Strips scored by the first metric of the suite that a data set's cells have; by metric, split and level."""
-    shown: dict[str, list[Strip]] = {}
-    for name, metric in suite.metrics.items():
-        groups = strips([cell for cell in cells if cell.metric == name], metric, name)
-        for title in sorted(groups, key=lambda title: (title.partition(", ")[2], natural(title))):
-            shown.setdefault(title, groups[title])
+def _strips(suite: Suite, cells: Sequence[Cell], splits: Sequence[str]) -> dict[tuple[str, str], list[Strip]]:
+    """Strips scored by the first metric that a data set's cells have; by metric, split and level."""
+    shown: dict[tuple[str, str], list[Strip]] = {}
+    for name in dict.fromkeys(cell.metric for cell in cells):
+        groups = strips([cell for cell in cells if cell.metric == name], suite.metrics[name], name)
+        for place in sorted(groups, key=lambda place: (splits.index(place[1]), natural(place[0]))):
+            shown.setdefault(place, groups[place])
     return shown
 
 

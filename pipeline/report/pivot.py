@@ -40,22 +40,27 @@ class Pivot:
         return any(line.run for line in self.lines)
 
 
-def pivots(entries: Sequence[Entry], order: Sequence[str]) -> list[Pivot]:
+def pivots(entries: Sequence[Entry], order: Sequence[str], splits: Sequence[str]) -> list[Pivot]:
     """All pivots of a suite's entries: those with numbers of ours first, among them those that papers print.
 
-    Lines follow `order`, the systems as the papers list them; a variant follows its system, new ones come last.
+    Splits follow `splits`. Lines follow `order`, the systems as the papers list them; a variant follows its system, new ones come last.
     """
     groups: dict[tuple[str, str, str, str], list[Entry]] = {}
     for entry in entries:
         row = entry.row
         groups.setdefault((row.dataset.split("-")[0], row.protocol, row.split, row.metric), []).append(entry)
     made = [_pivot(group, order) for group in groups.values()]
-    return sorted(made, key=_rank)
+    return sorted(made, key=lambda pivot: _rank(pivot, splits))
 
 
-def _rank(pivot: Pivot) -> tuple[object, ...]:
+def _rank(pivot: Pivot, splits: Sequence[str]) -> tuple[object, ...]:
     printed = pivot.tables.startswith("Table"), pivot.tables != ""
-    return not pivot.run, *(not yes for yes in printed), natural(pivot.tables), pivot.split
+    return (
+        not pivot.run,
+        *(not yes for yes in printed),
+        natural(pivot.tables),
+        [*splits, pivot.split].index(pivot.split),
+    )
 
 
 def _pivot(entries: Sequence[Entry], order: Sequence[str]) -> Pivot:

@@ -35,23 +35,23 @@ class Strip:
     """System -> picture, and its score on this episode as text (empty where there is none)."""
 
 
-def strips(cells: Sequence[Cell], metric: Metric, name: str, *, most: int = 4) -> dict[str, list[Strip]]:
-    """`data set, split` -> the first `most` episodes with the answers of all `cells`, which share the metric `name`.
+def strips(cells: Sequence[Cell], metric: Metric, name: str, *, most: int = 4) -> dict[tuple[str, str], list[Strip]]:
+    """(data set, split) -> the first `most` episodes with the answers of all `cells`, which share the metric `name`.
 
     Pictures are read beside the first seed's scores; a cell without pictures adds nothing.
     """
-    groups: dict[str, dict[str, Strip]] = {}
+    groups: dict[tuple[str, str], dict[str, Strip]] = {}
     for cell in sorted(cells, key=lambda cell: (natural(cell.dataset), cell.split, cell.system, cell.shots)):
         archive = Path(cell.scores[0]).with_suffix(".npz")
         if not archive.is_file():
             continue
         single = tallies(cell, metric)[0].single()
         with np.load(archive) as arrays:
-            group = groups.setdefault(f"{cell.dataset}, {cell.split}", {})
+            group = groups.setdefault((cell.dataset, cell.split), {})
             for episode in _episodes(arrays.files)[:most]:
                 strip = group.setdefault(episode, _shared(arrays, episode))
                 _answer(strip, cell, arrays, episode, f"{metric_title(name)} {single.get(int(episode), np.nan):.2f}")
-    return {title: [group[episode] for episode in sorted(group, key=int)] for title, group in groups.items()}
+    return {place: [group[episode] for episode in sorted(group, key=int)] for place, group in groups.items()}
 
 
 def paint(mask: Pixels) -> Pixels:

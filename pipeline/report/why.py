@@ -1,12 +1,13 @@
 """Why a row says what it says: the chain of recipes behind it, read from the manifests, back to the raw sources."""
 
+import json
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError, nearest
-from pipeline.manifest import Manifest, canonical, read_manifest
+from pipeline.manifest import Manifest, read_manifest
 from pipeline.report.published import read_tsv
 from pipeline.report.row import NOT_RUN
 from pipeline.scores import read_scores
@@ -85,13 +86,19 @@ def _facts(manifest: Manifest, recorded: str | None) -> dict[str, Any]:
 def _node(kind: str, path: str, facts: dict[str, Any], recipe: dict[str, Any], depth: int) -> Iterator[str]:
     indent = "  " * depth
     yield f"{indent}{kind} {path}"
-    for key, value in [*facts.items(), *((f"recipe.{key}", value) for key, value in sorted(recipe.items()))]:
-        if value is None or value == {} or value == []:
-            continue
-        text = f"{key} = {value if isinstance(value, str) else canonical(value)}"
-        width = 118 - len(indent)
-        wrapped = textwrap.wrap(text, width, subsequent_indent="    ", break_on_hyphens=False)
-        yield from (f"{indent}  | {part}" for part in wrapped)
+    for key, value in _flat({**facts, "recipe": recipe}, ""):
+        text = f"{key} = {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        lines = textwrap.wrap(text, 116, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        yield from (f"{indent}  | {part}" for part in lines)
+
+
+def _flat(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Nested facts as dotted names, without those that say nothing."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif value is not None and value != []:
+            yield f"{prefix}{key}", value
 
 
 def _headline(line: Line) -> str:

@@ -24,7 +24,7 @@ def test_the_chain_leads_to_the_raw_source() -> None:
     kinds = [line for line in lines if not line.lstrip().startswith(("|", "data/"))]
     assert [line.split()[0] for line in kinds[1:6]] == ["scores", "store", "source", "model", "store"]
     text = "\n".join(lines)
-    for fact in ("code = sha256:evaluate", 'parameters = {"width":24}', "complete = true", "images.zip"):
+    for fact in ("code = sha256:evaluate", "recipe.parameters.width = 24", "complete = true", "images.zip"):
         assert fact in text
 
 

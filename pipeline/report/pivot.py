@@ -29,6 +29,8 @@ class Pivot:
 
     metric: str
     split: str
+    track: str
+    """Track of its cells; empty where none is ours."""
     tables: str
     """Where the papers print it (`Table 1`), or nothing."""
     datasets: list[str]
@@ -43,7 +45,8 @@ class Pivot:
 def pivots(entries: Sequence[Entry], order: Sequence[str], splits: Sequence[str]) -> list[Pivot]:
     """All pivots of a suite's entries: those with numbers of ours first, among them those that papers print.
 
-    Splits follow `splits`. Lines follow `order`, the systems as the papers list them; a variant follows its system, new ones come last.
+    Splits follow `splits`. Lines follow `order`, the systems as the papers list them; a variant follows its system,
+    new ones come last.
     """
     groups: dict[tuple[str, str, str, str], list[Entry]] = {}
     for entry in entries:
@@ -54,13 +57,8 @@ def pivots(entries: Sequence[Entry], order: Sequence[str], splits: Sequence[str]
 
 
 def _rank(pivot: Pivot, splits: Sequence[str]) -> tuple[object, ...]:
-    printed = pivot.tables.startswith("Table"), pivot.tables != ""
-    return (
-        not pivot.run,
-        *(not yes for yes in printed),
-        natural(pivot.tables),
-        [*splits, pivot.split].index(pivot.split),
-    )
+    unprinted = not pivot.tables.startswith("Table"), pivot.tables == ""
+    return not pivot.run, *unprinted, natural(pivot.tables), [*splits, pivot.split].index(pivot.split)
 
 
 def _pivot(entries: Sequence[Entry], order: Sequence[str]) -> Pivot:
@@ -71,7 +69,8 @@ def _pivot(entries: Sequence[Entry], order: Sequence[str]) -> Pivot:
     tables = {entry.row.table: None for entry in entries if entry.published}
     lines = [_line(name, [e for e in entries if label_of(e.row) == name], datasets) for name in names]
     first = entries[0].row
-    return Pivot(first.metric, first.split, ", ".join(tables), datasets, lines)
+    track = next((entry.cell.track for entry in entries if entry.cell), "")
+    return Pivot(first.metric, first.split, track, ", ".join(tables), datasets, lines)
 
 
 def _line(name: str, entries: Sequence[Entry], datasets: Sequence[str]) -> Line:

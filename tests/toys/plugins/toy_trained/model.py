@@ -12,7 +12,7 @@ from pipeline.train.supervised import Supervised
 
 def build(*, width: int = 8, samples: int = 400, batch: int = 20, learning_rate: float = 0.01) -> "Prototypes":
     """One stage: Adam on one loss."""
-    model = Prototypes(nn.Conv2d(3, width, 1))
+    model = Prototypes(nn.Conv2d(3, width, 1, bias=False))
     model.stages = (
         Supervised(
             Loss(model),

@@ -1,0 +1,58 @@
+"""Scoring: columns row by row, shots, blind queries, pictures."""
+
+import pytest
+import torch
+from toys import random_batch
+
+from pipeline.errors import UserError
+from pipeline.evaluate.score import Pictures, Scorer, predict
+from pipeline.segmenter import Prediction
+from pipeline.system import build_system
+
+BATCH = random_batch(supports=[(32, 32), (16, 16)], queries=[(24, 24)] * 2, objects=2)
+
+
+def test_rows_are_episode_query_object():
+    scorer = Scorer({"overlap": {"thresholds": [0.3]}}, "toy")
+    query = BATCH.queries[0]
+    for q in range(2):
+        scorer.add(10, q, Prediction(torch.rand(2, 2, 24, 24)), query.masks, 2)
+    columns = scorer.columns["overlap"]
+    assert columns["episode"] == [10, 10, 11, 11] * 2
+    assert columns["query"] == [0] * 4 + [1] * 4
+    assert columns["object"] == [1, 2] * 4
+    assert all(len(column) == 8 for column in columns.values())
+
+
+def test_fewer_shots_are_the_first_supports():
+    segmenter = build_system("toy_untrained", {}, {}, 0)
+    one = [p.probabilities for _, p in predict(segmenter, BATCH, 1)]
+    alone = random_batch(supports=[(32, 32)], queries=[(24, 24)] * 2, objects=2).supports
+    state = segmenter.adapt(type(alone)(BATCH.supports.frames[:1], 2))
+    for found, wanted in zip(one, segmenter.predict(state, iter(BATCH.queries)), strict=True):
+        assert torch.equal(found, wanted.probabilities)
+
+
+def test_queries_arrive_without_their_masks():
+    segmenter = build_system("toy_untrained", {}, {}, 0)
+    seen = []
+    original = segmenter.predict
+    segmenter.predict = lambda state, queries: original(state, (seen.append(q.masks) or q for q in queries))
+    list(predict(segmenter, BATCH, 2))
+    assert seen == [None, None]
+
+
+def test_a_missing_answer_is_named():
+    scorer = Scorer({"choice": {}}, "toy")
+    with pytest.raises(UserError, match="toy predicts no scores, which the statistic 'choice' needs"):
+        scorer.add(0, 0, Prediction(torch.rand(2, 2, 24, 24)), BATCH.queries[0].masks, 2)
+
+
+def test_pictures_keep_the_first_episodes_only():
+    pictures = Pictures(3)
+    for first in (0, 2):
+        pictures.add_supports(first, BATCH.supports.frames)
+        pictures.add_query(first, 0, BATCH.queries[0], Prediction(torch.rand(2, 2, 24, 24)))
+    assert {name.split("/")[0] for name in pictures.arrays} == {"0", "1", "2"}
+    assert pictures.arrays["2/prediction0"].shape == (2, 24, 24)
+    assert pictures.arrays["0/support1"].shape == (16, 16, 3)

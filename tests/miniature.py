@@ -42,8 +42,7 @@ class Miniature:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs that a dry run would run, by rule."""
-        output = self.snakemake("--dry-run", "--quiet", "rules", *arguments).stdout
-        output += self.snakemake("--dry-run", *arguments).stdout
+        output = self.snakemake("--dry-run", *arguments).stdout
         counts = dict(re.findall(r"^(\w+)\s+(\d+)\s*$", output.partition("Job stats:")[2], flags=re.MULTILINE))
         return {rule: int(count) for rule, count in counts.items() if rule not in ("total", "all")}
 

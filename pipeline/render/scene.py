@@ -87,61 +87,56 @@ class Desk(NamedTuple):
 
 @compiled
 def _draw(desk: Desk, bits: Bytes, box: Bytes, base: float) -> Drawn:
-    # One attempt, as `draw_glyph` returns it; `base` 2 scales by half to double, base 1 not at all.
+    # One attempt; `base` 2 scales by half to double, base 1 not at all.
     state = desk.state
     degrees = uniform(state, -_TURN, _TURN), uniform(state, -_SHEAR, _SHEAR)
     scales = base ** uniform(state, -_OCTAVE, _OCTAVE), base ** uniform(state, -_OCTAVE, _OCTAVE)
     drawn = draw_glyph(bits, box, transform(degrees, scales), desk.ink, desk.table)
-    if drawn[0] > 0:
+    if drawn[1] >= 0:
         for channel in range(3):
             desk.colour[channel] = int(255.0 * random_sample(state))
     return drawn
 
 
 @compiled
-def _draw_any(desk: Desk, bank: Bank) -> tuple[int, int, int, int, int, int, int]:
-    # A random drawing of the bank: count 0 where none could be drawn; then its class and drawer.
+def _draw_any(desk: Desk, bank: Bank) -> tuple[Drawn, int, int]:
+    # A random drawing of the bank, its class and drawer; width 0 where none could be drawn.
     for _ in range(ATTEMPTS):
         which = random_below(desk.state, bank.bits.shape[0])
         drawer = random_below(desk.state, bank.bits.shape[1])
-        count, left, top, width, height = _draw(desk, bank.bits[which, drawer], bank.boxes[which, drawer], 2.0)
-        if width > 0 and height > 0:
-            return count, left, top, width, height, which, drawer
-    return 0, 0, 0, 0, 0, which, drawer
+        drawn = _draw(desk, bank.bits[which, drawer], bank.boxes[which, drawer], 2.0)
+        if drawn[1] > 0 and drawn[2] > 0:
+            return drawn, which, drawer
+    return (0, 0, 0), 0, 0
 
 
 @compiled
 def _draw_this(desk: Desk, bits: Bytes, box: Bytes, base: float) -> Drawn:
     for _ in range(ATTEMPTS):
         drawn = _draw(desk, bits, box, base)
-        if drawn[3] > 0 and drawn[4] > 0:
+        if drawn[1] > 0 and drawn[2] > 0:
             return drawn
-    return 0, 0, 0, 0, 0
+    return 0, 0, 0
 
 
 @compiled
-def _paste(image: Bytes, desk: Desk, drawn: Drawn, left: int, top: int) -> None:
-    count, from_left, from_top, width, height = drawn
+def _paste(image: Bytes, desk: Desk, count: int, left: int, top: int) -> None:
+    # Pillow's paste: what lies outside the image is clipped.
     red, green, blue = desk.colour
     for k in range(count):
-        x, y = (desk.ink[k] & 255) - from_left, (desk.ink[k] >> 8) - from_top
-        if x < width and y < height:
-            x, y = x + left, y + top
-            if x >= 0 and y >= 0 and x < image.shape[1] and y < image.shape[0]:
-                image[y, x, 0] = red
-                image[y, x, 1] = green
-                image[y, x, 2] = blue
+        x, y = (desk.ink[k] & 255) + left, (desk.ink[k] >> 8) + top
+        if x >= 0 and y >= 0 and x < image.shape[1] and y < image.shape[0]:
+            image[y, x, 0] = red
+            image[y, x, 1] = green
+            image[y, x, 2] = blue
 
 
 @compiled
-def _paste_bits(bits: Bytes, side: int, desk: Desk, drawn: Drawn, left: int, top: int) -> None:
-    count, from_left, from_top, width, height = drawn
+def _paste_bits(bits: Bytes, side: int, desk: Desk, count: int, left: int, top: int) -> None:
     for k in range(count):
-        x, y = (desk.ink[k] & 255) - from_left, (desk.ink[k] >> 8) - from_top
-        if x < width and y < height:
-            x, y = x + left, y + top
-            if x >= 0 and y >= 0 and x < side and y < side:
-                bits[(y * side + x) >> 3] |= 128 >> ((y * side + x) & 7)
+        x, y = (desk.ink[k] & 255) + left, (desk.ink[k] >> 8) + top
+        if x >= 0 and y >= 0 and x < side and y < side:
+            bits[(y * side + x) >> 3] |= 128 >> ((y * side + x) & 7)
 
 
 @compiled
@@ -153,31 +148,23 @@ def _put(
     traces: Traces | None,
 ) -> None:
     # Paste a drawing at a random place; `who`: sample, order, class, drawer, whether it is the target.
-    left = random_below(desk.state, CANVAS - drawn[3] + 1)
-    top = random_below(desk.state, CANVAS - drawn[4] + 1)
+    count, width, height = drawn
+    left, top = random_below(desk.state, CANVAS - width + 1), random_below(desk.state, CANVAS - height + 1)
     sample, order, which, drawer, target = who
     if pictures is not None:
-        _paste(pictures.scenes[sample], desk, drawn, left, top)
+        _paste(pictures.scenes[sample], desk, count, left, top)
         if target:
-            _paste_bits(pictures.scene_bits[sample], CANVAS, desk, drawn, left, top)
+            _paste_bits(pictures.scene_bits[sample], CANVAS, desk, count, left, top)
     if traces is not None:
-        _trace(traces.instances[sample], order + 1, desk.ink, drawn, left, top)
+        for k in range(count):
+            traces.instances[sample, (desk.ink[k] >> 8) + top, (desk.ink[k] & 255) + left] = order + 1
         traces.classes[sample, order] = which
         traces.drawers[sample, order] = drawer
         traces.colours[sample, order] = desk.colour
         box = traces.boxes[sample, order]
-        box[0], box[1], box[2], box[3] = left, top, drawn[3], drawn[4]
+        box[0], box[1], box[2], box[3] = left, top, width, height
         if target:
             traces.target[sample] = order + 1
-
-
-@compiled
-def _trace(instances: NDArray[np.uint16], order: int, ink: Ink, drawn: Drawn, left: int, top: int) -> None:
-    count, from_left, from_top, width, height = drawn
-    for k in range(count):
-        x, y = (ink[k] & 255) - from_left, (ink[k] >> 8) - from_top
-        if x < width and y < height:
-            instances[y + top, x + left] = order
 
 
 @compiled
@@ -186,11 +173,10 @@ def _scatter(
 ) -> bool:
     # Random characters, the start-th to before the stop-th of the scene; False where one could not be drawn.
     for order in range(start, stop):
-        count, left, top, width, height, which, drawer = _draw_any(desk, bank)
-        if count == 0:
+        drawn, which, drawer = _draw_any(desk, bank)
+        if drawn[1] == 0:
             return False
-        who = (sample, order, which, drawer + bank.first_drawer, False)
-        _put(desk, (count, left, top, width, height), who, pictures, traces)
+        _put(desk, drawn, (sample, order, which, drawer + bank.first_drawer, False), pictures, traces)
     return True
 
 
@@ -209,17 +195,17 @@ def _render_sample(
             return False
     else:
         drawn = _draw_this(desk, bits, box, 2.0)
-        if drawn[0] == 0:
+        if drawn[1] == 0:
             return False
         _put(desk, drawn, (sample, last, which, drawer + bank.first_drawer, True), pictures, traces)
     if not _scatter(desk, bank, sample, last + 1, last + 1 + clutter.occluders, pictures, traces):
         return False
     drawn = _draw_this(desk, bits, box, 1.0)
     if pictures is not None:
-        left, top = (UNIT - drawn[3]) // 2, (UNIT - drawn[4]) // 2
-        _paste(pictures.supports[sample], desk, drawn, left, top)
-        _paste_bits(pictures.support_bits[sample], UNIT, desk, drawn, left, top)
-    return drawn[0] > 0
+        left, top = (UNIT - drawn[1]) // 2, (UNIT - drawn[2]) // 2
+        _paste(pictures.supports[sample], desk, drawn[0], left, top)
+        _paste_bits(pictures.support_bits[sample], UNIT, desk, drawn[0], left, top)
+    return drawn[1] > 0
 
 
 @compiled

@@ -27,8 +27,8 @@ PACKED_ROWS, PACKED_BYTES = 128, 16
 
 Ink = NDArray[np.int32]
 """Ink pixels of a picture in reading order, each as row * 256 + column."""
-Drawn = tuple[int, int, int, int, int]
-"""(count, left, top, width, height) of a picture's ink: `count` pixels, of which those in the box are kept."""
+Drawn = tuple[int, int, int]
+"""(count, width, height): ink pixels and size of a cropped drawing; width and height are -1 where there was no ink."""
 
 
 class Transform(NamedTuple):
@@ -84,21 +84,67 @@ def _reach(way: Transform, box: NDArray[np.uint8]) -> tuple[float, float]:
     return (from_x[0] + way.xx * top) * over, (from_x[1] + way.xx * bottom) * over
 
 
+class _Edges(NamedTuple):
+    # Where rows of the canvas enter and leave the ink box, in the fixed point of the packed drawing.
+    left: int
+    right: int
+    near: int
+    far: int
+    per_x: float
+    per_y: float
+    per_step: float
+    full: float
+    width: int
+
+
+@compiled
+def _edges(way: Transform, box: NDArray[np.uint8], xx: int, yx: int) -> _Edges:
+    # No axis turns past 30 degrees: along a row x grows (xx > 0), while y may grow or fall.
+    top, bottom = (box[1] + BORDER) << 16, (box[3] + BORDER) << 16
+    near, far = (top, bottom) if yx >= 0 else (bottom, top)
+    width, full = int(UNIT * way.width / SIDE), int(way.width)
+    left, right = (box[0] + BORDER) << 16, (box[2] + BORDER) << 16
+    return _Edges(left, right, near, far, 1.0 / xx, 1.0 / yx if yx != 0 else 1e30, width / full, float(full), width)
+
+
+@compiled
+def _span(edges: _Edges, x: int, y: int) -> tuple[int, int]:
+    # First and last (exclusive) column of a row, whose column 0 of the full canvas reads (x, y), in the ink box.
+    enter = min(max((edges.left - x) * edges.per_x, (edges.near - y) * edges.per_y, 0.0), edges.full)
+    leave = max(min((edges.right - x) * edges.per_x, (edges.far - y) * edges.per_y, edges.full), -1.0)
+    # Column i reads column u of the full canvas with (i + 1/2) step - 1 < u <= (i + 1/2) step.
+    start = max(0, math.ceil(enter * edges.per_step - 0.5 - 1e-9))
+    return start, min(edges.width, math.ceil((leave + 1.0) * edges.per_step - 0.5 + 1e-9))
+
+
+@compiled
+def _crop(ink: Ink, count: int, first: int, last: int) -> Drawn:
+    # Keep what lies before the last row and the last column of ink (`first` and `last` are columns).
+    if count == 0:
+        return 0, -1, -1
+    top = ink[0] >> 8
+    width, height, kept = last - first, (ink[count - 1] >> 8) - top, 0
+    for k in range(count):
+        x, y = (ink[k] & 255) - first, (ink[k] >> 8) - top
+        ink[kept] = y << 8 | x
+        kept += (x < width) & (y < height)
+    return kept, width, height
+
+
 @compiled
 def draw_glyph(
     bits: NDArray[np.uint8], box: NDArray[np.uint8], way: Transform, ink: Ink, table: NDArray[np.int32]
 ) -> Drawn:
-    """Ink pixels of one transformed drawing and the box of its crop; count 0 where no ink is left.
+    """Draw one transformed drawing, cropped, into `ink`.
 
     `bits` (128, 16) and `box` (left, top, right, bottom; exclusive) are a packed drawing; `ink` (96 * 96 + 1) and
     `table` (4, 96) are room to work in. The crop takes the last row and the last column of ink for exclusive bounds, as
     the released code does, so that they are lost: width or height may be 0.
     """
-    full_width, full_height = int(way.width), int(way.height)
     width, height = int(UNIT * way.width / SIDE), int(UNIT * way.height / SIDE)
-    step_x, step_y = full_width / width, full_height / height
+    step_y = int(way.height) / height
     columns, rows, along_x, along_y = table[0], table[1], table[2], table[3]
-    _resize(width, step_x, columns)
+    _resize(width, int(way.width) / width, columns)
     _resize(height, step_y, rows)
     xx, xy, yx, yy = _fixed(way.xx), _fixed(way.xy), _fixed(way.yx), _fixed(way.yy)
     x0 = _fixed(way.x0 + 0.5 * way.xx + 0.5 * way.xy) + (BORDER << 16)
@@ -106,21 +152,12 @@ def draw_glyph(
     for i in range(width):
         along_x[i] = xx * columns[i]
         along_y[i] = yx * columns[i]
-
-    # Where a row enters and leaves the ink box, in columns of the full canvas; no axis turns past 30 degrees: xx > 0.
-    left, right = (box[0] + BORDER) << 16, (box[2] + BORDER) << 16
-    top, bottom = (box[1] + BORDER) << 16, (box[3] + BORDER) << 16
-    near, far = (top, bottom) if yx >= 0 else (bottom, top)
-    per_x, per_y, per_step = 1.0 / xx, 1.0 / yx if yx != 0 else 1e30, 1.0 / step_x
+    edges = _edges(way, box, xx, yx)
     least_y, most_y = _reach(way, box)
     count, first, last = 0, CANVAS, -1
     for j in range(max(0, int(least_y / step_y) - 1), min(height, int(most_y / step_y) + 2)):
         x, y = xy * rows[j] + x0, yy * rows[j] + y0
-        enter = min(max((left - x) * per_x, (near - y) * per_y, 0.0), float(full_width))
-        leave = max(min((right - x) * per_x, (far - y) * per_y, float(full_width)), -1.0)
-        # Column i reads column u of the full canvas with (i + 1/2) step - 1 < u <= (i + 1/2) step.
-        start = max(0, math.ceil(enter * per_step - 0.5 - 1e-9))
-        stop = min(width, math.ceil((leave + 1.0) * per_step - 0.5 + 1e-9))
+        start, stop = _span(edges, x, y)
         before, line = count, j << 8
         for i in range(start, stop):
             gx, gy = (along_x[i] + x) >> 16, (along_y[i] + y) >> 16
@@ -128,6 +165,4 @@ def draw_glyph(
             count += (bits[gy, gx >> 3] >> (gx & 7)) & 1
         if count > before:
             first, last = min(first, ink[before] & 255), max(last, ink[count - 1] & 255)
-    if count == 0:
-        return 0, 0, 0, 0, 0
-    return count, first, ink[0] >> 8, last - first, (ink[count - 1] >> 8) - (ink[0] >> 8)
+    return _crop(ink, count, first, last)

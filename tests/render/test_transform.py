@@ -18,12 +18,12 @@ def draw(glyph: NDArray[np.uint8], phi: float, theta: float, a: float, b: float)
     bits = pack(glyph[None, None])
     ink, table = np.empty(CANVAS * CANVAS + 1, np.int32), np.empty((4, CANVAS), np.int32)
     way = transform((phi, theta), (a, b))
-    count, left, top, width, height = draw_glyph(bits[0, 0], ink_boxes(bits)[0, 0], way, ink, table)
-    if count == 0:
+    count, width, height = draw_glyph(bits[0, 0], ink_boxes(bits)[0, 0], way, ink, table)
+    if width < 0:
         return None
-    canvas = np.zeros((CANVAS, CANVAS), bool)
-    canvas[ink[:count] >> 8, ink[:count] & 255] = True
-    return canvas[top : top + height, left : left + width]
+    picture = np.zeros((height, width), bool)
+    picture[ink[:count] >> 8, ink[:count] & 255] = True
+    return picture
 
 
 def assert_same(glyph: NDArray[np.uint8], phi: float, theta: float, a: float, b: float) -> None:

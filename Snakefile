@@ -7,10 +7,11 @@ sys.path.insert(0, workflow.basedir)
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
 
 from pipeline.plan import NAME, Plan, count_gpus
-from pipeline.snakefile import forget_dead_runs, or_exit
+from pipeline.snakefile import forget_dead_runs, or_exit, require_records
 
 forget_dead_runs()
 plan = or_exit(Plan.load, config)
+or_exit(require_records, ["results/all.tsv", *(path for stage in plan.jobs for path in plan.outputs(stage))])
 cards = count_gpus()
 workflow.global_resources.setdefault("gpu", 4 * max(1, cards))
 for folder in ("data/raw", "data/textures", "data/episodes", "data/synthetic", "models", "results"):
@@ -36,6 +37,14 @@ SCORES = "results/scores/{profile}/{system}/{trained_on}/{tested_on}/{augmentati
 wildcard_constraints:
     **dict.fromkeys("origin source profile dataset split system trained_on tested_on augmentation".split(), NAME),
     seed=r"\d+",
+
+
+# On a cluster these run where Snakemake does: its nodes may see no network, and a table takes no time.
+localrules:
+    fetch_source,
+    write_table,
+    write_system_table,
+    write_page,
 
 
 # Targets: one a stage, the whole, and one system alone (results/systems/<system>.tsv).

@@ -3,6 +3,7 @@
 Downstream jobs depend on the manifest, which Snakemake compares by content, and never on the product itself.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -106,7 +107,15 @@ def publish(staged: Path, product: Path, manifest: Manifest) -> None:
     product.parent.mkdir(parents=True, exist_ok=True)
     if product.is_dir():
         shutil.rmtree(product)
-    staged.replace(product)
+    try:
+        staged.replace(product)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        beside = product.with_name(f".{product.name}.partial")  # work/ and the product lie on different disks
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.move(staged, beside)
+        beside.replace(product)
     write_json(manifest_of(product), manifest.model_dump())
 
 

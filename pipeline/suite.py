@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.closure import ROOT
 from pipeline.errors import UserError, nearest
 from pipeline.job import Facts, parse
-from pipeline.report.job import Metric
+from pipeline.report.job import Metric, Plot
 from pipeline.settings import Settings, by_profile, read_yaml
 
 Count = int | dict[str, int]
@@ -56,7 +56,7 @@ class Suite(Facts):
     """Statistic -> its parameters; what `evaluate` writes of every episode."""
     metrics: dict[str, Metric]
     tracks: dict[str, Track]
-    plots: list[dict[str, Any]] = []
+    plots: list[Plot] = []
 
 
 class Split(Facts):

@@ -1,6 +1,7 @@
 """Fixtures all tests share."""
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import miniature
@@ -26,3 +27,14 @@ def finished_miniature(tmp_path_factory: pytest.TempPathFactory, worker_id: str)
     """A miniature project that has run; look, but copy it (`.copy(tmp_path / "project")`) before any change."""
     base = tmp_path_factory.getbasetemp()
     return miniature.finished((base if worker_id == "master" else base.parent) / "shared")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where real data were promised (GLIMPSE_MIRROR is set), a test of them that skips has failed."""
+    report = yield
+    skipped = report.skipped and not hasattr(report, "wasxfail")
+    if skipped and item.get_closest_marker("mirror") and os.environ.get("GLIMPSE_MIRROR"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome, report.longrepr = "failed", f"skipped although GLIMPSE_MIRROR is set: {reason}"
+    return report

@@ -67,6 +67,7 @@ class Plan:
         self._sources = read_sources()
         self._root = root
         self._suites = load_suites(settings, root / "pipeline" / "suites")
+        self._suites_there = {path.parent.name for path in (root / "pipeline" / "suites").glob("*/suite.yaml")}
         self._systems = {s.name: s for s in systems(find_plugins(root / "plugins"), settings.profile)}
         for name in settings.systems if settings.systems != ("all",) else ():
             if name not in self._systems:
@@ -143,10 +144,18 @@ class Plan:
                 raise UserError(f"{where}: 'needs' names no system: '{needed}'; {nearest(needed, self._systems)}")
         self._check_cycle(system, ())
         for enters in system.facts.enters:
+            if enters.suite not in self._suites_there:
+                hint = nearest(enters.suite, self._suites_there)
+                raise UserError(f"{where}: 'enters' names no suite: '{enters.suite}'; {hint}")
             suite = self._suites.get(enters.suite)
             if suite and enters.track not in suite.tracks:
                 hint = nearest(enters.track, suite.tracks)
                 raise UserError(f"{where}: the suite '{enters.suite}' has no track '{enters.track}'; {hint}")
+            tested = {path.partition("/")[2] for path in suite.tracks[enters.track].tested_on} if suite else set()
+            for split in enters.splits or []:
+                if suite and split not in tested:
+                    hint = nearest(split, tested)
+                    raise UserError(f"{where}: the track '{enters.track}' has no test split '{split}'; {hint}")
             for variant in enters.variants or []:
                 if variant not in ("base", *system.facts.variants):
                     hint = nearest(variant, ["base", *system.facts.variants])
@@ -169,17 +178,18 @@ class Plan:
                 f"{where}: it is trained, but the track '{enters.track}' trains on nothing; leave it out of 'enters'"
             )
         for level in levels(track, self.settings):
-            trained_on = track.trained_on.format(**level) if track.trained_on and system.facts.trained else None
+            train_set = track.trained_on.format(**level) if track.trained_on else None
             for tested_on in track.tested_on:
                 dataset, name = tested_on.format(**level).split("/")
                 if enters.splits is None or name in enters.splits:
                     split = find_split(suite, dataset, name, self.settings)
-                    self._evaluate(system, enters, suite, track, trained_on, split)
+                    self._evaluate(system, enters, suite, track, train_set, split)
 
     def _evaluate(
-        self, system: System, enters: Enters, suite: Suite, track: Track, trained_on: str | None, split: Split
+        self, system: System, enters: Enters, suite: Suite, track: Track, train_set: str | None, split: Split
     ) -> None:
         settings = self.settings
+        trained_on = train_set if system.facts.trained else None
         most = by_profile(enters.episodes, settings.profile)
         episodes = min(split.episodes, most) if most else split.episodes
         wanted = {suite.metrics[metric].statistic for metric in track.metrics}
@@ -193,7 +203,7 @@ class Plan:
             scores, models = [], []
             for seed in settings.seeds if trained_on else (0,):
                 model = self._train(system, suite, trained_on, seed) if trained_on else None
-                needs = {} if trained_on else self._needs(system, suite, track.trained_on, seed)
+                needs = {} if trained_on else self._needs(system, suite, train_set, seed)
                 parents = [data, *oracle.values(), *([model] if model else []), *needs.values()]
                 folder = f"results/scores/{settings.profile}/{system.name}/{trained_on or 'none'}/{split.name}"
                 output = f"{folder}/{augmentation}/seed{seed}.json"

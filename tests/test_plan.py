@@ -1,0 +1,298 @@
+"""The plan: how much each profile asks for, and how settings, suites and plugins become jobs."""
+
+import functools
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from miniature import SEGMENTERS
+from torch.utils.flop_counter import FlopCounterMode
+from toys import TOYS, random_batch
+
+from pipeline.closure import ROOT
+from pipeline.download.samples import omniglot
+from pipeline.errors import UserError
+from pipeline.plan import NAME, Plan
+from pipeline.render.renderer import make_renderer
+from pipeline.settings import PROFILES, load_settings
+from pipeline.system import build_system
+from pipeline.train.job import TrainJob
+
+STAGES = ("download", "render", "train", "evaluate")
+UNITS = {
+    "download": "data/raw/{origin}/{source}.json",
+    "render": "data/episodes/{profile}/{dataset}/{split}.json",
+    "train": "models/{profile}/{system}/{trained_on}/seed{seed}.json",
+    "evaluate": "results/scores/{profile}/{system}/{trained_on}/{tested_on}/{augmentation}/seed{seed}.json",
+}
+
+
+@functools.lru_cache
+def plan(profile: str, **config) -> Plan:
+    """The plan of the real project."""
+    return Plan(load_settings(ROOT / "params.yaml", {"profile": profile, **config}))
+
+
+def values(found: Plan, stage: str):
+    return [job.values for job in found.jobs[stage].values()]
+
+
+# How much: bounds that a change has to break knowingly. The numbers are upper ones, of all suites together.
+
+
+@pytest.mark.parametrize(
+    ("profile", "jobs", "torch_processes"), [("sample", 60, 20), ("lite", 150, 90), ("paper", 220, 150)]
+)
+def test_jobs_and_processes_that_import_torch(profile, jobs, torch_processes):
+    counts = {stage: len(plan(profile, suites="clutter").jobs[stage]) for stage in STAGES}
+    assert sum(counts.values()) <= jobs
+    assert counts["train"] + counts["evaluate"] <= torch_processes
+
+
+@functools.lru_cache
+def flop_per_sample(plugin: str, parameters: str) -> float:
+    """Of one episode of clutter, forward and backward, summed over the stages of a training."""
+    model = build_system(plugin, json.loads(parameters), {}, seed=0)
+    batch = random_batch(supports=[(32, 32)], queries=[(96, 96)])
+    total = 0.0
+    for stage in model.stages:
+        stage.setup(torch.device("cpu"), torch.float32)
+        with FlopCounterMode(display=False) as counter:
+            stage.step([batch], 0)
+        total += counter.get_total_flops() / len(batch.queries[0].images)
+    return total
+
+
+def training_flop(job: TrainJob) -> float:
+    return flop_per_sample(job.plugin, json.dumps(job.parameters)) * job.parameters["samples"]
+
+
+@pytest.mark.parametrize(("profile", "most"), [("sample", 3e12), ("lite", 1e17), ("paper", 5e18)])
+def test_floating_point_operations_of_training(profile, most):
+    flop = sum(training_flop(job) for job in values(plan(profile, suites="clutter"), "train"))
+    assert 0 < flop <= most
+
+
+@pytest.fixture(scope="module")
+def drawings(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("omniglot")
+    omniglot.generate(folder, {}, 0)
+    return folder
+
+
+@pytest.mark.parametrize(("profile", "most"), [("sample", 0.4e9), ("lite", 0.5e12), ("paper", 0.5e12)])
+def test_bytes_of_stores_before_compression(profile, most, drawings):
+    @functools.lru_cache
+    def episode(renderer: str, split: str, parameters: str) -> int:
+        made = make_renderer(renderer, split=split, sources={"omniglot": drawings}, parameters=json.loads(parameters))
+        return sum(np.prod(a.shape, dtype=int) * np.dtype(a.dtype).itemsize for a in made.layout.arrays.values())
+
+    jobs = values(plan(profile, suites="clutter"), "render")
+    total = sum(job.episodes * episode(job.renderer, job.split, json.dumps(job.parameters)) for job in jobs)
+    assert total <= most
+    streamed = [job for job in values(plan(profile, suites="clutter", stream=True), "render") if not job.stream]
+    assert sum(job.episodes * episode(job.renderer, job.split, json.dumps(job.parameters)) for job in streamed) < 3e10
+
+
+# What: names, uniqueness, consistency.
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_names_are_those_of_the_units(profile):
+    for stage, pattern in UNITS.items():
+        unit = re.compile(re.sub(r"\\{(\w+)\\}", rf"(?P<\1>{NAME})", re.escape(pattern)))
+        for output in plan(profile).jobs[stage]:
+            assert unit.fullmatch(output), output
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_input_is_made_by_an_earlier_stage(profile):
+    made: set[str] = set()
+    for stage in STAGES:
+        here = plan(profile).jobs[stage]
+        for output, job in here.items():
+            own = {needed for needed in job.manifests if needed in here} if stage == "train" else set()
+            assert job.output == output
+            assert set(job.manifests) - own <= made
+            assert len(job.products) == len(job.manifests)
+        assert not made & set(here)
+        made |= set(here)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_evaluation_is_in_the_table_and_every_cell_is_evaluated(profile):
+    found = plan(profile)
+    assert {path for cell in found.cells for path in cell.scores} == set(found.scores)
+    keys = [
+        (c.suite, c.track, c.dataset, c.split, c.system, c.trained_on, c.shots, c.augmentation, c.metric)
+        for c in found.cells
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_equal_settings_make_equal_plans():
+    first, second = (Plan(load_settings(ROOT / "params.yaml", {"profile": "lite"})) for _ in range(2))
+    for stage in STAGES:
+        assert [job.json for job in first.jobs[stage].values()] == [job.json for job in second.jobs[stage].values()]
+    assert first.cells == second.cells
+
+
+def test_profiles_share_no_output():
+    outputs = [set(plan(profile).jobs[stage]) for profile in PROFILES for stage in STAGES[1:]]
+    assert len(set.union(*outputs)) == sum(map(len, outputs))
+    assert plan("sample").jobs["download"].keys().isdisjoint(plan("lite").jobs["download"])
+    assert plan("lite").jobs["download"].keys() == plan("paper").jobs["download"].keys()
+
+
+# Settings.
+
+
+def test_the_budget_multiplies_training_samples_and_test_episodes():
+    for stage, count in (("train", lambda job: job.parameters["samples"]), ("render", lambda job: job.episodes)):
+        full, part = ({o: count(j.values) for o, j in plan("lite", budget=b).jobs[stage].items()} for b in (1.0, 0.1))
+        assert part == {output: round(number / 10) for output, number in full.items()}
+
+
+def test_a_budget_never_exceeds_what_a_data_set_has():
+    full, more = ({o: j.values.episodes for o, j in plan("paper", budget=b).jobs["render"].items()} for b in (1.0, 3.0))
+    assert more == full
+
+
+def test_episodes_override_those_of_every_test_split():
+    for output, job in plan("lite", episodes=70).jobs["render"].items():
+        assert job.values.episodes == (2_000_000 if output.endswith("/train.json") else 70)
+    assert {job.episodes for job in values(plan("lite", episodes=40), "evaluate")} == {40}
+
+
+def test_a_stream_is_of_train_splits_alone():
+    found = plan("sample", stream=True)
+    assert {job.split for job in values(found, "render") if job.stream} == {"train"}
+    assert all(set(job.renderers) == set(job.data) for job in values(found, "train"))
+    assert all(
+        f"pipeline.render.{name}" in j.modules
+        for j in found.jobs["train"].values()
+        for name in j.values.renderers.values()
+    )
+    assert not any(job.renderers for job in values(plan("sample"), "train"))
+
+
+def test_several_ranks_start_under_torchrun():
+    assert plan("sample").launcher == "python"
+    assert plan("sample", ranks=2).launcher == "torchrun --standalone --nproc-per-node 2"
+    assert {job.threads for job in plan("sample", ranks=2).jobs["train"].values()} == {2}
+
+
+# Plugins: toys in a project of their own.
+
+
+@pytest.fixture
+def toys(tmp_path):
+    """Plan a project of toy plugins, after changing their facts by (file, old, new)."""
+    shutil.copytree(ROOT / "pipeline" / "suites", tmp_path / "pipeline" / "suites")
+    for name in SEGMENTERS:
+        shutil.copytree(TOYS / name, tmp_path / "plugins" / name)
+
+    def make(*changes: tuple[str, str, str], **config) -> Plan:
+        for name, old, new in changes:
+            path = tmp_path / (name if "/" in name else f"plugins/{name}/plugin.yaml")
+            assert old in path.read_text()
+            path.write_text(path.read_text().replace(old, new))
+        return Plan(load_settings(ROOT / "params.yaml", {"clutter_levels": "4"} | config), root=tmp_path)
+
+    return make
+
+
+def test_needs_become_edges(toys):
+    found = toys()
+    start = "models/sample/toy_trained/clutter-n4/seed0.json"
+    job = found.jobs["train"]["models/sample/toy_two_stages/clutter-n4/seed0.json"]
+    assert job.values.needs == {"start": start}
+    assert start in job.manifests
+    assert start.removesuffix(".json") in job.products
+
+
+def test_what_a_chosen_system_needs_is_trained_and_not_evaluated(toys):
+    found = toys(systems="toy_two_stages")
+    assert [Path(output).parts[2] for output in found.outputs("train")] == ["toy_trained", "toy_two_stages"]
+    assert {job.system for job in values(found, "evaluate")} == {"toy_two_stages"}
+    assert found.table_systems == ["toy_two_stages"]
+
+
+def test_an_untrained_system_may_need_weights(toys):
+    found = toys(("toy_two_stages", "trained: true", "trained: false"))
+    (job,) = [job for job in values(found, "evaluate") if job.system == "toy_two_stages"]
+    assert job.model is None
+    assert job.needs == {"start": "models/sample/toy_trained/clutter-n4/seed0.json"}
+
+
+def test_variants_of_evaluation_alone_share_the_model_of_the_base(toys):
+    found = toys(
+        ("toy_trained", "wide: {train: {width: 16}}", "quick: {evaluate: {batch: 5}}"),
+        systems="toy_trained,toy_trained-quick",
+    )
+    assert found.outputs("train") == ["models/sample/toy_trained/clutter-n4/seed0.json"]
+    jobs = {job.system: job for job in values(found, "evaluate")}
+    assert jobs["toy_trained"].model == jobs["toy_trained-quick"].model == found.outputs("train")[0]
+    assert jobs["toy_trained-quick"].evaluate_parameters == {"batch": 5}
+
+
+def test_every_seed_is_a_training_and_untrained_systems_have_one(toys):
+    found = toys(seeds="0,1,2", systems="toy_trained,toy_untrained")
+    assert [path[-10:] for path in found.outputs("train")] == ["seed0.json", "seed1.json", "seed2.json"]
+    assert {len(cell.scores) for cell in found.cells if cell.system == "toy_trained"} == {3}
+    assert {len(cell.scores) for cell in found.cells if cell.system == "toy_untrained"} == {1}
+
+
+MISTAKES = {
+    "needs without a system": (
+        ("toy_two_stages", "toy_trained", "toy_traned"),
+        "'needs' names no system: 'toy_traned'; did",
+    ),
+    "needs in a circle": (
+        ("toy_trained", "variants:", "needs: {start: toy_two_stages}\nvariants:"),
+        "runs in a circle: ",
+    ),
+    "needs of itself": (("toy_two_stages", "start: toy_trained", "start: toy_two_stages"), "runs in a circle: "),
+    "no such track": (("toy_trained", "track: scenes", "track: scene"), "has no track 'scene'; did you mean 'scenes'"),
+    "no such variant": (
+        ("toy_trained", "[test_one_shot]", "[test_one_shot], variants: [wid]"),
+        "names no variant: 'wid'",
+    ),
+    "no such suite": (("toy_trained", "suite: clutter", "suite: cluter"), "names no suite: 'cluter'; did you mean"),
+    "no such test split": (("toy_trained", "[test_one_shot]", "[test_one]"), "no test split 'test_one'; did you mean"),
+    "nothing to train on": (
+        ("toy_trained", "track: scenes, splits: [test_one_shot]", "track: five_way"),
+        "trains on nothing",
+    ),
+    "no such split": (
+        ("pipeline/suites/clutter/suite.yaml", " test_one_shot: {", " test_oneshot: {"),
+        "no split 'test_one_shot'; did you mean",
+    ),
+    "no such source": (
+        ("pipeline/suites/clutter/suite.yaml", "[omniglot]", "[omniglott]"),
+        "unknown source 'omniglott'; did",
+    ),
+    "no such setting": (
+        ("pipeline/suites/clutter/suite.yaml", "n: clutter_levels", "n: levels"),
+        "'levels', which is no",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_plugins_or_suites_is_one_line(toys, mistake):
+    change, message = MISTAKES[mistake]
+    with pytest.raises(UserError, match=re.escape(message)) as caught:
+        toys(change)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_nothing_makes_is_a_mistake(toys):
+    with pytest.raises(UserError, match=r"nothing makes models/x.json under the current settings \(profile sample"):
+        toys().find("train", "models/x.json")
+    with pytest.raises(UserError, match="no table for the system 'toy_traind'; did you mean 'toy_trained'"):
+        toys().scores_of("toy_traind")

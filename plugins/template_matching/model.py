@@ -115,7 +115,7 @@ def build(
     rotation: float = 20.0,
     shear: float = 10.0,
     octaves: float = 1.0,
-) -> Segmenter:
+) -> TemplateMatching:
     """Versions: `rotations` x `shears` x `scales` x `scales`, each axis evenly spaced between its extremes.
 
     Rotation and shear reach +-`rotation` and +-`shear` degrees, either scale 2^(+-`octaves`). Shifts reach `window`
@@ -125,6 +125,9 @@ def build(
     for name, steps in (("rotations", rotations), ("shears", shears), ("scales", scales)):
         if steps < 1 or steps % 2 == 0:
             raise UserError(f"template_matching: {name}={steps}: take an odd number, so that one step changes nothing")
+    for name, value, least in (("starts", starts, 1), ("side", side, 1), ("target_side", target_side, 1)):
+        if value < least:
+            raise UserError(f"template_matching: {name}={value}: take {least} or more")
     if search not in ("full", "coarse_to_fine"):
         raise UserError(f"template_matching: search={search}: take full or coarse_to_fine")
     if normalise not in ("both", "template"):

@@ -88,6 +88,8 @@ class Search:
 
     def _refine(self, target: Target, candidates: Candidates, starts: Matches) -> Matches:
         """The best pair among `starts` and the versions one grid step around theirs, each for its own candidate."""
+        if len(starts.scores) == 0:
+            return starts
         points = self.grid.neighbours(starts.points.cpu())
         matrices = self.grid.matrices(points)
         # Versions of one size share a box, so that little of it is empty.

@@ -41,7 +41,7 @@ def best_overlaps(crops: Tensor, templates: Tensor, box: Box, window: int | None
     slid = _around(crops, box, window).unfold(2, width, 1).transpose(1, 2).reshape(len(crops) * shifts, -1)
     views = slid.as_strided((shifts, len(slid), height * width), (width, slid.shape[1], 1))
     kernels = templates.flatten(1).to(slid.dtype).t().expand(shifts, -1, -1)
-    return torch.bmm(views, kernels).amax(0).view(len(crops), shifts, -1).amax(1)
+    return _products(views, kernels).amax(0).view(len(crops), shifts, -1).amax(1)
 
 
 def best_overlaps_paired(crops: Tensor, templates: Tensor, box: Box, window: int | None) -> Tensor:
@@ -51,7 +51,13 @@ def best_overlaps_paired(crops: Tensor, templates: Tensor, box: Box, window: int
     height, width = templates.shape[2:]
     views = _around(crops, box, window).unfold(1, height, 1).unfold(2, width, 1)
     views = views.reshape(len(crops), (2 * window + 1) ** 2, height * width)
-    return torch.bmm(templates.flatten(2).to(views.dtype), views.transpose(1, 2)).amax(2)
+    return _products(templates.flatten(2).to(views.dtype), views.transpose(1, 2)).amax(2)
+
+
+def _products(first: Tensor, second: Tensor) -> Tensor:
+    """Batched matrix products that count; half precision would round counts above 256."""
+    with torch.autocast(first.device.type, enabled=False):
+        return torch.bmm(first, second)
 
 
 def _around(crops: Tensor, box: Box, window: int) -> Tensor:

@@ -58,3 +58,10 @@ def test_pairs_equal_all_with_all(window):
     found = best_overlaps_paired(CROPS, own, BOX, window)
     for row, crop, templates in zip(found, CROPS, own, strict=True):
         assert torch.equal(row, best_overlaps(crop[None], templates, BOX, window)[0])
+
+
+def test_counts_are_exact_under_autocast():
+    ink, template = torch.ones(1, 40, 40), torch.ones(1, 29, 31, dtype=torch.uint8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert best_overlaps(ink, template, (-14, 14, -15, 15), 1) == 29 * 31
+        assert best_overlaps_paired(ink, template[None], (-14, 14, -15, 15), 1) == 29 * 31

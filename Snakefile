@@ -7,10 +7,11 @@ sys.path.insert(0, workflow.basedir)
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
 
 from pipeline.plan import NAME, Plan, count_gpus
-from pipeline.snakefile import forget_dead_runs, or_exit
+from pipeline.snakefile import forget_dead_runs, or_exit, require_records
 
 forget_dead_runs()
 plan = or_exit(Plan.load, config)
+or_exit(require_records, ["results/all.tsv", *(path for stage in plan.jobs for path in plan.outputs(stage))])
 cards = count_gpus()
 workflow.global_resources.setdefault("gpu", 4 * max(1, cards))
 for folder in ("data/raw", "data/textures", "data/episodes", "data/synthetic", "models", "results"):

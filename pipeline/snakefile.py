@@ -1,8 +1,8 @@
-"""What the Snakefile needs beside the plan: leaving in one line, and taking over from a run that was killed."""
+"""What the Snakefile needs beside the plan: leaving in one line, taking over from the dead, trusting no strays."""
 
 import fcntl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -32,3 +32,18 @@ def forget_dead_runs(folder: Path = Path(".snakemake")) -> None:
     _alive.append(handle)  # held until this process ends
     for lock in (folder / "locks").glob("*.lock"):
         lock.unlink(missing_ok=True)
+
+
+def require_records(outputs: Iterable[str], folder: Path = Path(".snakemake")) -> None:
+    """Raise `UserError` where some of `outputs` are here, but no record of how Snakemake made them.
+
+    Snakemake would take them for current, whatever the settings (after `dvc pull models`, say, instead of `dvc pull`),
+    and DVC would store old results as new ones.
+    """
+    records = folder / "metadata"
+    found = None if records.is_dir() else next((path for path in outputs if Path(path).exists()), None)
+    if found:
+        raise UserError(
+            f"{found} is here, but {records}, which tells whether it is current, is not: run `dvc pull` for all of it, "
+            f"delete data, models and results, or take them as they are with `mkdir -p {records}`"
+        )

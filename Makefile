@@ -1,6 +1,6 @@
 # make run     set everything up, then make results/all.tsv and results/report.html (CONFIG="profile=lite" for settings)
 # make test    lint, then every test
-# make bench   every benchmark of tests/benchmarks, or some: make bench BENCH="render noop"
+# make bench   every benchmark of tests/benchmarks, or some: make bench BENCH=bench_render
 # make lint    what needs no run: ruff, mypy, snakefmt
 # make lock    resolve pyproject.toml anew into requirements.txt
 

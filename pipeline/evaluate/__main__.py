@@ -84,7 +84,7 @@ def load_segmenter(job: EvaluateJob) -> Segmenter:
 
 
 def episodes(job: EvaluateJob, device: torch.device) -> Iterator[tuple[int, Batch]]:
-    """Batches of the job's episodes on `device`, each with the number of its first; oracle data as the job lists them."""
+    """Batches of the job's episodes on `device`, each with the number of its first; oracle data as listed."""
     store = EpisodeStore(Path(job.data).with_suffix(".zarr"))
     if store.length < job.episodes:
         raise UserError(f"{job.data} holds {store.length} episodes, not {job.episodes}: delete it and run snakemake")

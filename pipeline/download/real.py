@@ -31,6 +31,7 @@ def make(job: DownloadJob, staged: Path, work: Path, mirror: str) -> Outcome:
                 f"cannot download '{job.source}': {error}; try again, or set mirror to a folder that has it"
             ) from None
         print(f"'{job.source}' is optional and cannot be had: {error}", flush=True)
+        (staged / "UNAVAILABLE").write_text(f"{error}\n")  # DVC keeps no empty folder: a clone would try again
         return Outcome(digest=None, complete=False, available=False, notes={"origin": "none", "reason": str(error)})
 
 

@@ -79,7 +79,7 @@ def test_an_optional_source_that_cannot_be_had_says_why(server: Server, tmp_path
     assert done.returncode == 0
     assert (manifest.available, manifest.digest) == (False, None)
     assert "404" in manifest.notes["reason"]
-    assert (tmp_path / OUTPUT).with_suffix("").is_dir()
+    assert [path.name for path in (tmp_path / OUTPUT).with_suffix("").iterdir()] == ["UNAVAILABLE"]
     toy(server, zipped(tmp_path / "late.zip", {"a": b"1"}).read_bytes())
     assert run(job, tmp_path).returncode == 0  # it is tried again
     assert read_manifest(tmp_path / OUTPUT).available

@@ -1,7 +1,7 @@
 """How the Snakefile hands a job its values: one canonical JSON, read into the stage's frozen model."""
 
 import argparse
-import sys
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +23,8 @@ def parse(model: type[Model], values: Any, where: str) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is missing under its right name too: say what it may have meant.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"]) or "(top)"
         if first["type"] == "extra_forbidden":
             hint = nearest(str(first["loc"][-1]), _fields(model, first["loc"][:-1]))
@@ -45,11 +46,14 @@ def stage_parser(stage: str, description: str, job: type[BaseModel]) -> argparse
 
 
 def read_job(parser: argparse.ArgumentParser, model: type[Model], arguments: argparse.Namespace) -> Model:
-    """The job of a command line; without one, print the help and leave."""
+    """The job of a command line; `UserError` where there is none, or none of this stage."""
     if arguments.job is None or arguments.output is None:
-        parser.print_help()
-        sys.exit(2)
-    return model.model_validate_json(arguments.job)
+        raise UserError(f"--job and --output are missing: Snakemake gives them, see `{parser.prog} --help`")
+    try:
+        values = json.loads(arguments.job)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--job is no JSON ({error}): copy it whole from `snakemake -n -p`") from None
+    return parse(model, values, "--job")
 
 
 def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

@@ -103,10 +103,11 @@ class EpisodeStore:
             self.attributes: dict[str, Any] = dict(group.attrs)
             self.length = int(self.attributes["episodes"])
             self.shard = int(self.attributes["shard"])
-            self._arrays: dict[str, zarr.Array[Any]] = dict(group.arrays())
-            missing = set(self.attributes["arrays"]) - set(self._arrays)
+            missing = [name for name in self.attributes["arrays"] if name not in group]
             if missing:
-                raise ValueError(f"no {', '.join(sorted(missing))}")
+                raise ValueError(f"no {', '.join(missing)}")
+            # By name: listing the group would warn of the timestamp that Snakemake leaves in folders.
+            self._arrays: dict[str, zarr.Array[Any]] = {name: group[name] for name in self.attributes["arrays"]}  # type: ignore[misc]
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise UserError(
                 f"the store {path} is missing or cut short ({error}): delete it and run snakemake"

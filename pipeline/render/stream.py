@@ -47,6 +47,8 @@ def read_stream(path: Path) -> tuple[Arrays, dict[str, Any]]:
 
     try:
         group = zarr.open_group(path, mode="r")
-        return {name: array[...] for name, array in group.arrays()}, dict(group.attrs)  # type: ignore[misc]
+        # By name: listing the group would warn of the timestamp that Snakemake leaves in folders.
+        names = sorted(array.parent.name for array in path.glob("*/zarr.json"))
+        return {name: group[name][...] for name in names}, dict(group.attrs)  # type: ignore[misc, index]
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(f"the stream {path} is missing or damaged ({error}): delete it and run snakemake") from None

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from pipeline.closure import code_digest, code_files
 from pipeline.device import name_of, share
@@ -58,7 +58,7 @@ def _run(
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.weights().items()}
-    save_file(weights, staged / "weights.safetensors")
+    (staged / "weights.safetensors").write_bytes(save(weights))  # save_file hides that a disk is full
     shutil.copyfile(work / "log.jsonl", staged / "log.jsonl")
     manifest = Manifest(
         kind="model",

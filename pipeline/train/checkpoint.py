@@ -21,9 +21,15 @@ class Progress(Facts):
 
 
 def save(path: Path, progress: Progress, tensors: dict[str, Any]) -> None:
-    """Write beside, then rename: there is always one whole checkpoint."""
+    """Write beside, then rename: there is always one whole checkpoint. `OSError` where the disk is full."""
     beside = path.with_suffix(".partial")
-    torch.save({"progress": progress.model_dump(), **tensors}, beside)
+    try:
+        with beside.open("wb") as file:
+            torch.save({"progress": progress.model_dump(), **tensors}, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):  # torch says that its position is wrong; the disk says why
+            raise error.__context__ from None
+        raise
     beside.replace(path)
 
 

@@ -23,10 +23,16 @@ def mirror() -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_miniature(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> miniature.Miniature:
-    """A miniature project that has run; look, but copy it (`.copy(tmp_path / "project")`) before any change."""
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all workers of a test run see."""
     base = tmp_path_factory.getbasetemp()
-    return miniature.finished((base if worker_id == "master" else base.parent) / "shared")
+    return (base if worker_id == "master" else base.parent) / "shared"
+
+
+@pytest.fixture(scope="session")
+def finished_miniature(shared: Path) -> miniature.Miniature:
+    """A miniature project that has run; look, but copy it (`.copy(tmp_path / "project")`) before any change."""
+    return miniature.finished(shared)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,12 +6,16 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from pipeline.manifest import digest_file, digest_text
 
 ROOT = Path(__file__).resolve().parent.parent
 TOYS = ROOT / "tests" / "toys" / "plugins"
 SEGMENTERS = ("toy_untrained", "toy_trained", "toy_two_stages", "toy_adapting")
+TIMED = (".snakemake_timestamp", "report.html")
 SMALL = {"clutter_levels": "[4]", "episodes": "20", "pictures": "2", "bootstrap": "20"}
 
 
@@ -52,6 +56,21 @@ class Miniature:
         assert old in text, f"{path} holds no {old!r}"
         (self.path / path).write_text(text.replace(old, new))
 
+    def products(self) -> dict[str, str]:
+        """Digest of every file that a run makes and that must not differ between equal runs.
+
+        Without timings, without the table's column of seconds, and without the page, which shows them.
+        """
+        files = [p for folder in ("data", "models", "results") for p in (self.path / folder).rglob("*") if p.is_file()]
+        found = {p.relative_to(self.path).as_posix(): p for p in files if p.name not in TIMED}
+        digests = {name: digest_file(p) for name, p in found.items() if not name.endswith(".timing.json")}
+        table = self.path / "results" / "all.tsv"
+        if table.exists():
+            rows = [line.split("\t") for line in table.read_text().splitlines()]
+            seconds = rows[0].index("seconds")
+            digests["results/all.tsv"] = digest_text("\n".join("\t".join(r[:seconds] + r[seconds + 1 :]) for r in rows))
+        return digests
+
     def copy(self, target: Path) -> "Miniature":
         """A copy with the same times, so that nothing in it is newer than it was."""
         shutil.copytree(self.path, target, symlinks=True)
@@ -78,14 +97,20 @@ def create(path: Path) -> Miniature:
     return Miniature(path)
 
 
-def finished(shared: Path) -> Miniature:
-    """A miniature project that has run to its end, made once for all workers of a test run below `shared`."""
+def finished(shared: Path, name: str = "miniature", prepare: Callable[[Miniature], None] | None = None) -> Miniature:
+    """A miniature project that has run to its end, made once for all workers of a test run below `shared`.
+
+    `prepare` changes the new project before it runs; projects of different preparations have different names.
+    """
     shared.mkdir(parents=True, exist_ok=True)
-    with (shared / "miniature.lock").open("a") as lock:
+    with (shared / f"{name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        path = shared / "miniature"
-        if not (shared / "miniature.done").exists():
+        path = shared / name
+        if not (shared / f"{name}.done").exists():
             shutil.rmtree(path, ignore_errors=True)
-            create(path).snakemake()
-            (shared / "miniature.done").touch()
+            project = create(path)
+            if prepare:
+                prepare(project)
+            project.snakemake()
+            (shared / f"{name}.done").touch()
     return Miniature(path)

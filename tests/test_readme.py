@@ -1,4 +1,4 @@
-"""What the README shows works: its plugin, its pictures, its targets."""
+"""What the README shows works: its plugin, its pictures and its links."""
 
 import importlib.util
 import re

@@ -156,7 +156,7 @@ rule train_system:
     resources:
         gpu=gpu("train", MODEL + ".json"),
     shell:
-        "{plan.launcher} -m pipeline.train --job {params.job:q} --output {output.manifest} > {log} 2>&1"
+        "{plan.launcher} -m pipeline.train --job {params.job:q} --output {output.manifest} --gpu {resources.gpu} > {log} 2>&1"
 
 
 rule evaluate_system:
@@ -179,7 +179,7 @@ rule evaluate_system:
     resources:
         gpu=gpu("evaluate", SCORES + ".json"),
     shell:
-        "python -m pipeline.evaluate --job {params.job:q} --output {output.scores} > {log} 2>&1"
+        "python -m pipeline.evaluate --job {params.job:q} --output {output.scores} --gpu {resources.gpu} > {log} 2>&1"
 
 
 rule write_table:

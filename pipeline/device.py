@@ -35,7 +35,7 @@ def share(device: str, quarters: int, threads: int, locks: Path = Path("work/gpu
         yield torch.device("cuda", int(rank))
         return
     with ExitStack() as held:
-        index = _lock_slots(list(range(torch.cuda.device_count())), quarters, locks, held)
+        index = _lock_slots(list(range(torch.cuda.device_count())), max(1, quarters), locks, held)
         torch.cuda.set_device(index)
         yield torch.device("cuda", index)
 

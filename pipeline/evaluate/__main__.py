@@ -28,10 +28,11 @@ from pipeline.work import work_folder
 def main() -> None:
     """Read the job, score, write the scores, their pictures and the timing."""
     parser = stage_parser("evaluate", "Score one system on one test split, all shots at once.", EvaluateJob)
+    parser.add_argument("--gpu", type=int, choices=range(5), default=4, help="quarters of a card; 4 means alone")
     arguments = parser.parse_args()
     job = read_job(parser, EvaluateJob, arguments)
     start = time.monotonic()
-    with work_folder(arguments.output.with_suffix("")), share(job.device, job.gpu, job.threads) as device:
+    with work_folder(arguments.output.with_suffix("")), share(job.device, arguments.gpu, job.threads) as device:
         scores, pictures = evaluate(job, device)
         packed = io.BytesIO()
         np.savez_compressed(packed, **pictures)

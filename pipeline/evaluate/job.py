@@ -39,4 +39,3 @@ class EvaluateJob(Facts):
     threads: int
     precision: Literal["float32", "bfloat16", "float16"]
     device: Literal["auto", "cpu", "cuda"]
-    gpu: int = 1

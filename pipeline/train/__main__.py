@@ -29,12 +29,13 @@ from pipeline.work import already_published, work_folder
 def main() -> None:
     """Read the job, train, publish; under torchrun every rank runs this."""
     parser = stage_parser("train", "Train one system on one training set under one seed.", TrainJob)
+    parser.add_argument("--gpu", type=int, choices=range(5), default=4, help="quarters of a card; 4 means alone")
     arguments = parser.parse_args()
     job = read_job(parser, TrainJob, arguments)
     modules = [f"pipeline.render.{name}" for name in job.renderers.values()]
     code = code_digest(code_files("pipeline.train.__main__", f"plugins.{job.plugin}.model", *modules))
     inputs = input_digests(Path(path) for path in [*job.data.values(), *job.needs.values()])
-    with share(job.device, job.gpu, job.threads) as device:
+    with share(job.device, arguments.gpu, job.threads) as device:
         if "WORLD_SIZE" in os.environ:
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         if not dist.is_initialized() or dist.get_rank() == 0:

@@ -28,5 +28,3 @@ class TrainJob(Facts):
     threads: int
     device: Literal["auto", "cpu", "cuda"]
     compile: bool = False
-    gpu: int = 4
-    """Quarters of a card it asks for; 4 means alone."""

@@ -1,0 +1,54 @@
+"""Whether plugins and suites fit together: what `enters` and `needs` name must be there."""
+
+from collections.abc import Collection, Mapping
+
+from pipeline.errors import UserError, nearest
+from pipeline.plugin import Enters, System
+from pipeline.suite import Suite
+
+
+def check_system(
+    system: System, systems: Mapping[str, System], suites: Mapping[str, Suite], suites_there: Collection[str]
+) -> None:
+    """Raise `UserError` for a name that leads nowhere; `suites` are the chosen ones of all that are there."""
+    where = f"plugins/{system.plugin}/plugin.yaml"
+    for needed in system.facts.needs.values():
+        if needed not in systems:
+            raise UserError(f"{where}: 'needs' names no system: '{needed}'; {nearest(needed, systems)}")
+    _check_circle(system, systems, ())
+    for enters in system.facts.enters:
+        if enters.suite not in suites_there:
+            raise UserError(
+                f"{where}: 'enters' names no suite: '{enters.suite}'; {nearest(enters.suite, suites_there)}"
+            )
+        variants = ["base", *system.facts.variants]
+        for variant in enters.variants or []:
+            if variant not in variants:
+                raise UserError(f"{where}: 'enters' names no variant: '{variant}'; {nearest(variant, variants)}")
+        if enters.suite in suites:
+            _check_track(system, enters, suites[enters.suite], where)
+
+
+def _check_track(system: System, enters: Enters, suite: Suite, where: str) -> None:
+    if enters.track not in suite.tracks:
+        hint = nearest(enters.track, suite.tracks)
+        raise UserError(f"{where}: the suite '{enters.suite}' has no track '{enters.track}'; {hint}")
+    track = suite.tracks[enters.track]
+    tested = {path.partition("/")[2] for path in track.tested_on}
+    for split in enters.splits or []:
+        if split not in tested:
+            raise UserError(
+                f"{where}: the track '{enters.track}' has no test split '{split}'; {nearest(split, tested)}"
+            )
+    if system.facts.trained and track.trained_on is None:
+        message = f"it is trained, but the track '{enters.track}' trains on nothing"
+        raise UserError(f"{where}: {message}; leave it out of 'enters'")
+
+
+def _check_circle(system: System, systems: Mapping[str, System], above: tuple[str, ...]) -> None:
+    if system.name in above:
+        where = f"plugins/{system.plugin}/plugin.yaml"
+        raise UserError(f"{where}: 'needs' runs in a circle: {' -> '.join([*above, system.name])}")
+    for needed in system.facts.needs.values():
+        if needed in systems:
+            _check_circle(systems[needed], systems, (*above, system.name))

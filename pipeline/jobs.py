@@ -1,0 +1,230 @@
+"""The jobs of the pipeline: for each stage, the values, inputs and code of one unit of work.
+
+A job is found by the path of what it writes, so that a rule needs to know no more than its own wildcards.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline import closure
+from pipeline.download.job import DownloadJob, Entry, code_modules, read_sources
+from pipeline.errors import UserError, nearest
+from pipeline.evaluate.job import EvaluateJob
+from pipeline.job import Facts
+from pipeline.manifest import canonical
+from pipeline.plugin import System
+from pipeline.render.job import RenderJob
+from pipeline.settings import Settings, by_profile
+from pipeline.suite import Split, Suite, Track, find_split
+from pipeline.train.job import TrainJob
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work and all that decides whether it must run again."""
+
+    values: Facts
+    manifests: list[str] = field(default_factory=list)
+    """Inputs compared by content."""
+    products: list[str] = field(default_factory=list)
+    """What those manifests describe: needed on disk, never compared."""
+    modules: tuple[str, ...] = ()
+    """The entry module, and what it loads by name."""
+    threads: int = 1
+    gpu: int = 0
+    """Quarters of a card."""
+
+    @property
+    def json(self) -> str:
+        """The job's values as the stage gets them."""
+        return canonical(self.values.model_dump(mode="json"))
+
+    @property
+    def code(self) -> list[str]:
+        """Paths of the code behind the job."""
+        return closure.code_files(*self.modules)
+
+
+class Jobs:
+    """Every job by stage and output path; asking for one adds it and all that it stands on."""
+
+    def __init__(self, settings: Settings, systems: Mapping[str, System]) -> None:
+        """No job yet; `systems` are those that others may need."""
+        self.by_stage: dict[str, dict[str, Job]] = {stage: {} for stage in ("download", "render", "train", "evaluate")}
+        self._settings, self._systems, self._sources = settings, systems, read_sources()
+
+    def evaluate(
+        self, system: System, suite: Suite, track: Track, train_set: str | None, split: Split, most: int | None
+    ) -> dict[str, tuple[list[str], list[str]]]:
+        """Add the evaluations of one system on one split: augmentation -> (scores, models), a path a seed each."""
+        found: dict[str, tuple[list[str], list[str]]] = {}
+        for augmentation in track.augmentation:
+            scores, models = found.setdefault(augmentation, ([], []))
+            for seed in self._settings.seeds if system.facts.trained else (0,):
+                model = self.train(system, suite, str(train_set), seed) if system.facts.trained else None
+                models += [model] if model else []
+                needs = {} if model else self._needs(system, suite, train_set, seed)
+                scores.append(
+                    self._score(system, suite, track, split, augmentation, seed, most, model, train_set, needs)
+                )
+        return found
+
+    def _score(
+        self,
+        system: System,
+        suite: Suite,
+        track: Track,
+        split: Split,
+        augmentation: str,
+        seed: int,
+        most: int | None,
+        model: str | None,
+        train_set: str | None,
+        needs: dict[str, str],
+    ) -> str:
+        settings, trained_on = self._settings, train_set if model else None
+        data = self.render(split, split.split)
+        oracle = {
+            name: self.render(split, f"{split.split}-{name}", split.oracles[name])
+            for name in system.facts.oracle
+            if name in split.oracles
+        }
+        statistics = sorted({suite.metrics[metric].statistic for metric in track.metrics})
+        folder = f"results/scores/{settings.profile}/{system.name}/{trained_on or 'none'}/{split.name}/{augmentation}"
+        return self._add(
+            "evaluate",
+            f"{folder}/seed{seed}.json",
+            EvaluateJob(
+                system=system.name,
+                plugin=system.plugin,
+                trained_on=trained_on,
+                tested_on=split.name,
+                augmentation=augmentation,
+                train_parameters=self._budgeted(system.train),
+                evaluate_parameters=system.evaluate,
+                model=model,
+                needs=needs,
+                data=data,
+                oracle=oracle,
+                episodes=min(split.episodes, most or split.episodes),
+                shots=track.shots,
+                statistics={name: suite.statistics[name] for name in statistics},
+                batch=by_profile(system.facts.batch, settings.profile),
+                pictures=settings.pictures,
+                seed=seed,
+                threads=settings.threads,
+                precision=settings.evaluation_precision,
+                device=settings.device,
+            ),
+            parents=[data, *oracle.values(), *([model] if model else []), *needs.values()],
+            loads=[f"plugins.{system.plugin}.model", *(f"pipeline.evaluate.statistics.{name}" for name in statistics)],
+            threads=settings.threads,
+            gpu=system.facts.gpu_evaluate,
+        )
+
+    def train(self, system: System, suite: Suite, train_set: str, seed: int) -> str:
+        """Add the training of one system under one seed; return its manifest."""
+        settings, owner = self._settings, system.model_name
+        split = find_split(suite, train_set, "train", settings)
+        data = {f"{train_set}/train": self.render(split, "train")}
+        needs = self._needs(system, suite, train_set, seed)
+        renderers = dict.fromkeys(data, split.renderer) if settings.stream else {}
+        return self._add(
+            "train",
+            f"models/{settings.profile}/{owner}/{train_set}/seed{seed}.json",
+            TrainJob(
+                system=owner,
+                plugin=system.plugin,
+                trained_on=train_set,
+                parameters=self._budgeted(system.train),
+                data=data,
+                renderers=renderers,
+                needs=needs,
+                seed=seed,
+                precision=settings.precision,
+                threads=settings.threads,
+                device=settings.device,
+                compile=settings.compile,
+            ),
+            parents=[*data.values(), *needs.values()],
+            loads=[f"plugins.{system.plugin}.model", *(f"pipeline.render.{name}" for name in renderers.values())],
+            threads=settings.threads * settings.ranks,
+            gpu=system.facts.gpu,
+        )
+
+    def render(self, split: Split, name: str, oracle: Mapping[str, Any] | None = None) -> str:
+        """Add the rendering of one split, or of its oracle data; return its manifest."""
+        sources = {source: self.download(source) for source in split.sources}
+        return self._add(
+            "render",
+            f"data/episodes/{self._settings.profile}/{split.dataset}/{name}.json",
+            RenderJob(
+                dataset=split.dataset,
+                split=name,
+                renderer=split.renderer,
+                parameters=split.parameters | dict(oracle or {}),
+                sources=sources,
+                episodes=split.episodes,
+                stream=self._settings.stream and name == "train",
+            ),
+            parents=list(sources.values()),
+            loads=[f"pipeline.render.{split.renderer}"],
+            threads=self._settings.threads,
+        )
+
+    def download(self, source: str) -> str:
+        """Add the fetching of one source, or the generation of its sample; return its manifest."""
+        if source not in self._sources:
+            raise UserError(f"a suite names the unknown source '{source}'; {nearest(source, self._sources)}")
+        origin = self._settings.origin
+        row = self._sources[source].model_dump(include=set(Entry.model_fields))
+        values = DownloadJob(
+            source=source, origin=origin, entry=Entry.model_validate(row) if origin == "real" else None
+        )
+        _, *loads = code_modules(values)  # the entry module is the stage's
+        return self._add("download", f"data/raw/{origin}/{source}.json", values, parents=[], loads=loads)
+
+    def _needs(self, system: System, suite: Suite, train_set: str | None, seed: int) -> dict[str, str]:
+        if system.facts.needs and train_set is None:
+            raise UserError(f"plugins/{system.plugin}/plugin.yaml: it needs weights, but its track trains on nothing")
+        return {
+            name: self.train(self._systems[needed], suite, str(train_set), seed)
+            for name, needed in system.facts.needs.items()
+        }
+
+    def _budgeted(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Training parameters with the budget applied to those that count episodes."""
+        return {
+            key: self._settings.scaled(value) if key == "samples" or key.endswith("_samples") else value
+            for key, value in parameters.items()
+        }
+
+    def _add(
+        self,
+        stage: str,
+        output: str,
+        values: Facts,
+        *,
+        parents: list[str],
+        loads: list[str],
+        threads: int = 1,
+        gpu: int = 0,
+    ) -> str:
+        job = Job(
+            values=values,
+            manifests=parents,
+            products=[_product(parent) for parent in parents],
+            modules=(f"pipeline.{stage}.__main__", *loads),
+            threads=threads,
+            gpu=gpu,
+        )
+        if self.by_stage[stage].setdefault(output, job).values != values:
+            raise UserError(f"two tracks ask for {output} with different values; give one of them a name of its own")
+        return output
+
+
+def _product(manifest: str) -> str:
+    """Path of the folder a manifest describes."""
+    stem = manifest.removesuffix(".json")
+    return stem + ".zarr" if stem.startswith("data/episodes/") else stem

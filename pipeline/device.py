@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import random
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -34,8 +35,9 @@ def share(device: str, quarters: int, threads: int, locks: Path = Path("work/gpu
         torch.cuda.set_device(int(rank))
         yield torch.device("cuda", int(rank))
         return
+    names = [str(torch.cuda.get_device_properties(i).uuid) for i in range(torch.cuda.device_count())]
     with ExitStack() as held:
-        index = _lock_slots(list(range(torch.cuda.device_count())), max(1, quarters), locks, held)
+        index = lock_slots(names, max(1, quarters), locks, held)
         torch.cuda.set_device(index)
         yield torch.device("cuda", index)
 
@@ -47,23 +49,30 @@ def name_of(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''})"
 
 
-def _lock_slots(cards: list[int], quarters: int, locks: Path, held: ExitStack) -> int:
-    """Wait for `quarters` free slots of one card; the locks die with the process."""
+def lock_slots(cards: list[str], quarters: int, locks: Path, held: ExitStack) -> int:
+    """Wait for `quarters` free slots of one of `cards` (their UUIDs, equal on every node); return its index.
+
+    The locks are kept by `held`, and die with the process.
+    """
     locks.mkdir(parents=True, exist_ok=True)
     while True:
-        for card in cards:
-            taken: list[IO[str]] = []
-            for slot in range(QUARTERS):
-                handle = (locks / f"{card}-{slot}.lock").open("a")
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    taken.append(handle)
-                except BlockingIOError:
-                    handle.close()
-                if len(taken) == quarters:
-                    for lock in taken:
-                        held.enter_context(lock)
-                    return card
-            for lock in taken:  # not enough: let others have them, and look again
+        for index, card in enumerate(cards):
+            taken = [lock for slot in range(QUARTERS) if (lock := _try(locks / f"{card}-{slot}.lock")) is not None]
+            for lock in taken[quarters:] if len(taken) >= quarters else taken:  # let others have what is of no use
                 lock.close()
-        time.sleep(0.5)
+            if len(taken) >= quarters:
+                for lock in taken[:quarters]:
+                    held.enter_context(lock)
+                return index
+        time.sleep(0.2 + 0.3 * random.random())  # so that two who wait do not meet again
+
+
+def _try(path: Path) -> IO[str] | None:
+    """The file `path`, locked, or None where another process or job has it."""
+    handle = path.open("a")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        return None
+    return handle

@@ -7,6 +7,8 @@ from pathlib import Path
 import miniature
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; more threads would only wait for each other
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

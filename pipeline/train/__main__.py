@@ -3,7 +3,8 @@
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,26 +36,48 @@ def main() -> None:
     modules = [f"pipeline.render.{name}" for name in job.renderers.values()]
     code = code_digest(code_files("pipeline.train.__main__", f"plugins.{job.plugin}.model", *modules))
     inputs = input_digests(Path(path) for path in [*job.data.values(), *job.needs.values()])
-    with share(job.device, arguments.gpu, job.threads) as device:
-        if "WORLD_SIZE" in os.environ:
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        if not dist.is_initialized() or dist.get_rank() == 0:
-            with work_folder(arguments.output.with_suffix("")) as work:
-                _run(job, arguments.output, code, inputs, device, work)
-        else:
-            _train(job, code, inputs, device, Path("work") / arguments.output.with_suffix(""))
-        if dist.is_initialized():
-            dist.destroy_process_group()
-
-
-def _run(
-    job: TrainJob, output: Path, code: str, inputs: dict[str, str | None], device: torch.device, work: Path
-) -> None:
     recipe = job.model_dump(mode="json")
-    if already_published(output, recipe, code, inputs):
+    with share(job.device, arguments.gpu, job.threads) as device, _ranks(device) as first:
+        start = time.monotonic()
+        product = arguments.output.with_suffix("")
+        with work_folder(product) if first else nullcontext(Path("work") / product) as work:
+            if _agreed(already_published(arguments.output, recipe, code, inputs)):
+                return
+            model = _train(job, code, inputs, device, work)
+            if first:
+                _publish(model, work, arguments.output, recipe, code, inputs)
+                write_timing(arguments.output, time.monotonic() - start, name_of(device))
+
+
+@contextmanager
+def _ranks(device: torch.device) -> Iterator[bool]:
+    """Join the other ranks under torchrun; yield whether this is the first of them, or the only one."""
+    if "WORLD_SIZE" not in os.environ:
+        yield True
         return
-    start = time.monotonic()
-    model = _train(job, code, inputs, device, work)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield dist.get_rank() == 0
+    finally:
+        dist.destroy_process_group()
+
+
+def _agreed(value: bool) -> bool:
+    """What the first rank found, on every rank: the others may have looked before an orphan had published."""
+    found = [value]
+    if dist.is_initialized():
+        dist.broadcast_object_list(found)
+    return found[0]
+
+
+def _publish(
+    model: Segmenter | Synthesizer,
+    work: Path,
+    output: Path,
+    recipe: dict[str, Any],
+    code: str,
+    inputs: dict[str, str | None],
+) -> None:
     staged = work / "model"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
@@ -75,7 +98,6 @@ def _run(
         notes={"weights": model.trunk},
     )
     publish(staged, output.with_suffix(""), manifest)
-    write_timing(output, time.monotonic() - start, name_of(device))
 
 
 def _train(

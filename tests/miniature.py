@@ -71,9 +71,21 @@ class Miniature:
             digests["results/all.tsv"] = digest_text("\n".join("\t".join(r[:seconds] + r[seconds + 1 :]) for r in rows))
         return digests
 
-    def copy(self, target: Path) -> "Miniature":
-        """A copy with the same times, so that nothing in it is newer than it was."""
-        shutil.copytree(self.path, target, symlinks=True)
+    def copy(self, target: Path, *, light: bool = False) -> "Miniature":
+        """A copy with the same times, so that nothing in it is newer than it was.
+
+        In a light one the sample's drawings, thousands of files, are a link to this project's: read them only.
+        """
+        drawings = Path("data/raw/sample/omniglot")
+        left_out = self.path / drawings.parent if light else None
+        shutil.copytree(
+            self.path,
+            target,
+            symlinks=True,
+            ignore=lambda folder, names: [drawings.name] if Path(folder) == left_out else [],
+        )
+        if light:
+            (target / drawings).symlink_to(self.path / drawings)
         return Miniature(target)
 
 

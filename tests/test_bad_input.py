@@ -34,7 +34,7 @@ Spoil = Callable[[Miniature], object]
 
 @pytest.fixture
 def project(finished_miniature, tmp_path):
-    return finished_miniature.copy(tmp_path / "project")
+    return finished_miniature.copy(tmp_path / "project", light=True)
 
 
 def one_line(stderr: str) -> str:
@@ -273,7 +273,7 @@ STAGES: dict[str, tuple[Spoil, str, list[str], dict[str, Any], str]] = {
         "data/raw/sample/omniglot.json is missing: run snakemake",
     ),
     "drawings lost": (
-        lambda p: shutil.rmtree(p.path / "data/raw/sample/omniglot"),
+        lambda p: (p.path / "data/raw/sample/omniglot").unlink(),
         STORE.format("train"),
         [],
         {},
@@ -416,7 +416,7 @@ def small_disk(finished_miniature, tmp_path):
     mount = ["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", str(disk)]
     if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small tmpfs needs root")
-    project = finished_miniature.copy(disk / "project")
+    project = finished_miniature.copy(disk / "project", light=True)
 
     def leave(count: int) -> None:
         (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - count))

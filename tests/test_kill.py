@@ -38,7 +38,7 @@ def undisturbed(shared) -> Miniature:
 
 def unfinished(project: Miniature, target: Path) -> Miniature:
     """A copy in which nothing has run."""
-    copy = project.copy(target)
+    copy = project.copy(target, light=True)
     for folder in ("data", "models", "results", "work", "logs", ".snakemake"):
         shutil.rmtree(copy.path / folder)
     return copy
@@ -146,7 +146,7 @@ def test_killed_in_every_stage_it_ends_with_the_same_bytes(undisturbed, tmp_path
 @pytest.fixture
 def training(finished_miniature, tmp_path):
     """A miniature project whose second system has to be trained again, for longer."""
-    project = finished_miniature.copy(tmp_path / "project")
+    project = finished_miniature.copy(tmp_path / "project", light=True)
     shutil.rmtree(project.path / "work" / "models" / "sample" / "toy_two_stages")
     project.edit("plugins/toy_two_stages/plugin.yaml", "samples: 200", "samples: 2000")
     return project

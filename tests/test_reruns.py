@@ -21,7 +21,7 @@ NEW_EPISODES = {"render_split": 2, "train_system": 3, **EVERY_EVALUATION}
 
 @pytest.fixture
 def project(finished_miniature, tmp_path):
-    return finished_miniature.copy(tmp_path / "project")
+    return finished_miniature.copy(tmp_path / "project", light=True)
 
 
 def touch_everything(project: Miniature) -> None:

@@ -43,7 +43,7 @@ def collate(tensors: Mapping[str, Tensor], attributes: Mapping[str, Any], ids: S
         replace(query, oracle={name: value[:, q].long() for name, value in oracle.items()})
         for q, query in enumerate(queries)
     )
-    return Batch(Supports(supports, int(attributes["objects"])), queries)
+    return Batch(Supports(supports, int(attributes["objects"]), int(attributes.get("ways", 1))), queries)
 
 
 def _frames(images: Tensor, masks: Tensor, ids: Sequence[str]) -> tuple[Frame, ...]:

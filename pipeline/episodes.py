@@ -1,8 +1,9 @@
 """What an episode is on disk: fixed-size arrays in sharded Zarr, one row an episode, masks as packed bits.
 
 A store has `support_images` (N, K, h, w, 3), `support_masks`, `query_images` (N, Q, H, W, 3), `query_masks`, all
-uint8, and the attribute `objects` (O). A binary mask (O = 1, no void) is packed, 8 pixels a byte in
-row-major order, most significant bit first; any other mask is stored as it is. Shards are read whole, not row by row.
+uint8, and the attributes `objects` (O) and, for n-way choices, `ways` (supports that make one shot). A binary mask
+(O = 1, no void) is packed, 8 pixels a byte in row-major order, most significant bit first; any other mask is stored as
+it is. Shards are read whole, not row by row.
 A store of oracle data has an array a field instead, (N, Q, ...) where the field belongs to a query.
 
 zarr is imported where a store is opened: describing and packing episodes works without it.

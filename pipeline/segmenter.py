@@ -52,6 +52,12 @@ class Supports:
     frames: tuple[Frame, ...]
     objects: int
     """O: the number of objects to segment in every query. A support need not show any (background only)."""
+    ways: int = 1
+    """Frames that make one shot: O where every support shows one class of an n-way choice, else 1."""
+
+    def first(self, shots: int) -> "Supports":
+        """The first `shots` shots."""
+        return replace(self, frames=self.frames[: shots * self.ways])
 
     def to(self, device: torch.device) -> "Supports":
         """The same supports on `device`."""

@@ -51,6 +51,13 @@ def test_matching_by_an_oracle_beats_chance_by_far(project):
     assert (values > 5 / 32).all()
 
 
+def test_choosing_among_five_beats_chance_by_far(project):
+    table = read(project.path / "results" / "all.tsv")
+    rows = table[(table.dataset == "omniglot_5way") & (table.status == "ok")]
+    assert len(rows)
+    assert (rows.value.astype(float) > 0.6).all()
+
+
 def test_the_untrained_baseline_is_marked_as_an_oracle(project):
     table = read(project.path / "results" / "all.tsv")
     ours = table[table.status == "ok"]

@@ -28,7 +28,7 @@ class EvaluateJob(Facts):
     episodes: int
     """How many of the split's episodes, from the first."""
     shots: list[int]
-    """Numbers of supports; k shots are the first k supports of an episode."""
+    """Numbers of shots; k shots are the first k supports of an episode, or the first k of every class (n-way)."""
     statistics: dict[str, dict[str, Any]]
     """Module below `pipeline.evaluate.statistics` -> its parameters."""
     batch: int

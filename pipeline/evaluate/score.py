@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.scores import Columns
-from pipeline.segmenter import Batch, Frame, Prediction, Segmenter, Supports
+from pipeline.segmenter import Batch, Frame, Prediction, Segmenter
 
 Measure = Callable[..., dict[str, Tensor]]
 
@@ -53,9 +53,8 @@ class Scorer:
 
 
 def predict(segmenter: Segmenter, batch: Batch, shots: int) -> Iterator[tuple[Frame, Prediction]]:
-    """Adapt to the first `shots` supports and predict every query; the query is handed over without its mask."""
-    supports = Supports(batch.supports.frames[:shots], batch.supports.objects)
-    state = segmenter.adapt(supports)
+    """Adapt to the first `shots` shots and predict every query; the query is handed over without its mask."""
+    state = segmenter.adapt(batch.supports.first(shots))
     blind = (replace(query, masks=None) for query in batch.queries)
     yield from zip(batch.queries, segmenter.predict(state, blind), strict=True)
 

@@ -30,7 +30,7 @@ class FiveWay:
             "query_images": ArraySpec((1, SIDE, SIDE, 3)),
             "query_masks": ArraySpec((1, SIDE, SIDE)),
         },
-        attributes={"objects": WAYS},
+        attributes={"objects": WAYS, "ways": WAYS},
         shard=250,
         chunk=50,
     )

@@ -1,5 +1,7 @@
 """Scoring: columns row by row, shots, blind queries, pictures."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from toys import random_batch
@@ -31,6 +33,21 @@ def test_fewer_shots_are_the_first_supports():
     state = segmenter.adapt(type(alone)(BATCH.supports.frames[:1], 2))
     for found, wanted in zip(one, segmenter.predict(state, iter(BATCH.queries)), strict=True):
         assert torch.equal(found, wanted.probabilities)
+
+
+def test_a_shot_of_an_n_way_choice_shows_every_class():
+    batch = random_batch(supports=[(16, 16)] * 6, queries=[(24, 24)], objects=3, one_each=True)
+    supports = replace(batch.supports, ways=3)
+    assert len(supports.first(1).frames) == 3
+    assert len(supports.first(2).frames) == 6
+    segmenter = build_system("toy_untrained", {}, {}, 0)
+    scorer = Scorer({"choice": {}}, "toy")
+    scenes = [replace(f, masks=(f.masks > 0).to(f.masks.dtype) * 2) for f in supports.frames[1:2]]  # query = support 2
+    for q, (query, prediction) in enumerate(
+        predict(segmenter, replace(batch, supports=supports, queries=tuple(scenes)), 1)
+    ):
+        scorer.add(0, q, prediction, query.masks, 3)
+    assert scorer.columns["choice"]["correct"] == [1, 1]
 
 
 def test_queries_arrive_without_their_masks():

@@ -82,6 +82,7 @@ def test_facts_agree_with_the_model(system):
     model = build_system(system.plugin, system.train | system.evaluate, {}, seed=0)
     assert isinstance(model, Segmenter) == (system.facts.kind == "segmenter")
     assert bool(model.stages) == system.facts.trained
+    assert (model.trunk == "none") == (not list(model.parameters()))
     names = [stage.name for stage in model.stages]
     assert len(set(names)) == len(names)
 

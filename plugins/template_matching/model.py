@@ -39,6 +39,8 @@ State = list[list[list[Example]]]
 class TemplateMatching(Segmenter):
     """Looks for each object's supports among the candidates of a query; of several supports, the best match counts."""
 
+    trunk = "none"
+
     def __init__(self, *, search: Search, exhaustive: bool, target_side: int) -> None:
         """Compare by `search`, over the whole grid if `exhaustive`, supports of at most `target_side` pixels a side."""
         super().__init__()

@@ -1,0 +1,90 @@
+"""`python -m pipeline.export`: write a rendered split as `.npy`, HDF5 or PNG, for programs that read those."""
+
+import argparse
+import re
+import signal
+import sys
+from pathlib import Path
+
+from pipeline.episodes import EpisodeStore
+from pipeline.errors import UserError, nearest, run
+from pipeline.export.known import choose_profile, explain, manifest_path
+from pipeline.export.npy import write_npy
+from pipeline.export.place import whole
+from pipeline.export.png import write_png
+from pipeline.export.split import ExportedSplit
+from pipeline.manifest import Manifest, read_manifest
+from pipeline.plan import NAME
+from pipeline.progress import ProgressLine
+
+FORMATS = {"npy": "", "hdf5": ".h5", "png": ""}
+"""Format -> suffix of what it makes."""
+
+
+def main() -> None:
+    """Export the split that the arguments name."""
+    arguments = _parser().parse_args()
+    # A process asked to end clears away what it has begun, as after ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if arguments.format not in FORMATS:
+        raise UserError(f"--format {arguments.format} is unknown; {nearest(arguments.format, FORMATS)}")
+    profile = choose_profile(arguments.profile)
+    dataset, name = _names(arguments.split)
+    store, manifest = _open(profile, dataset, name)
+    line = ProgressLine(arguments.split, arguments.episodes or store.length, 0)
+    split = ExportedSplit(store, arguments.episodes, lambda done: line.show(done, {}))
+    about = {
+        "dataset": dataset,
+        "split": name,
+        "profile": profile,
+        "episodes": split.length,
+        "complete": manifest.complete,
+        "digest": manifest.digest or "",
+    }
+    target: Path = arguments.output / (name.replace("_", "-") + FORMATS[arguments.format])
+    with whole(target) as beside:
+        if arguments.format == "npy":
+            write_npy(beside, split, about)
+        elif arguments.format == "png":
+            write_png(beside, split, about)
+        else:
+            from pipeline.export.hdf5 import write_hdf5  # the others work without h5py
+
+            write_hdf5(beside, split, about)
+    remark = "" if manifest.complete else " (complete: false; these are not the published data, but a part or a sample)"
+    print(f"wrote {target}: {split.length} of {store.length} episodes{remark}")
+
+
+def _names(asked: str) -> tuple[str, str]:
+    """Data set and split of `data set/split`."""
+    match = re.fullmatch(f"(?P<dataset>{NAME})/(?P<split>{NAME})", asked)
+    if not match:
+        raise UserError(f"'{asked}' names no split: write data set/split, as in clutter-n32/test_one_shot")
+    return match["dataset"], match["split"]
+
+
+def _open(profile: str, dataset: str, split: str) -> tuple[EpisodeStore, Manifest]:
+    """The store of a split and its manifest; `UserError` where it is not rendered, or kept as a recipe."""
+    path = manifest_path(profile, dataset, split)
+    if not path.exists():
+        explain(profile, dataset, split)
+    manifest = read_manifest(path)
+    if manifest.kind != "store":
+        remedy = f"run `snakemake --cores all {path} --config profile={profile} stream=false`"
+        raise UserError(f"{dataset}/{split} is a {manifest.kind}, a recipe without episodes: {remedy}")
+    return EpisodeStore(path.with_suffix(".zarr")), manifest
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.export", description=__doc__)
+    parser.add_argument("split", metavar="DATASET/SPLIT", help="clutter-n32/test_one_shot, for example")
+    parser.add_argument("--format", default="npy", metavar="FORMAT", help="npy (default), hdf5 or png")
+    text = "where to write the folder (npy, png) or file (hdf5) named after the split"
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help=text)
+    parser.add_argument("--profile", help="whose rendering: sample, lite or paper; default: the one in params.yaml")
+    parser.add_argument("--episodes", type=int, metavar="N", help="only the first N; default: all")
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,66 @@
+"""Where an export lands: whole at its place, or not at all."""
+
+import errno
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from pipeline.errors import UserError
+
+
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """Yield a path to write a file or folder to, which becomes `target` at the end; after a failure nothing is left.
+
+    The path lies in a hidden folder beside `target`, so that the last step is a rename. What a killed process left
+    there is removed. `UserError` where `target` exists, is being written or cannot be; a full disk is an `OSError`.
+    """
+    made = [folder for folder in target.parents if not folder.exists()]
+    beside = target.with_name(f".{target.name}.partial")
+    try:
+        with _claim(beside, target):
+            try:
+                yield beside / target.name
+                (beside / target.name).rename(target)
+            finally:
+                shutil.rmtree(beside, ignore_errors=True)
+    except OSError as error:
+        error.filename = str(target)  # a user has never heard of what lies beside
+        raise
+    finally:
+        if not target.exists():
+            for folder in made:
+                with suppress(OSError):
+                    folder.rmdir()
+
+
+def _claim(beside: Path, target: Path) -> IO[str]:
+    """Make the folder `beside`, empty; the file returned is its lock."""
+    _refuse(target)
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+        lock = (beside / ".lock").open("a")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _refuse(target)  # the one whose lock it was may just have ended
+        for left in beside.iterdir():
+            if left.is_dir():
+                shutil.rmtree(left)
+            elif left.name != ".lock":
+                left.unlink()
+    except BlockingIOError:
+        message = f"another process is exporting to {target}"
+        raise UserError(f"{message}: wait for it to end, or choose another --output") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        message = f"cannot write {target} ({error.strerror})"
+        raise UserError(f"{message}: choose another folder for --output") from None
+    return lock
+
+
+def _refuse(target: Path) -> None:
+    if target.exists():
+        raise UserError(f"{target} is there already: remove it, or choose another folder for --output")

@@ -129,7 +129,8 @@ class Plan:
                     recorded=f"pipeline/suites/{name}/recorded.tsv",
                     metrics=suite.metrics,
                     tracks={track: facts.title for track, facts in suite.tracks.items()},
-                    plots=suite.plots,
+                    figures=suite.shown.figures,
+                    claims=suite.shown.claims,
                 )
                 for name, suite in self._suites.items()
             ],

@@ -9,7 +9,8 @@ from typing import Any
 from pipeline.closure import ROOT
 from pipeline.errors import UserError, nearest
 from pipeline.job import Facts, parse
-from pipeline.report.job import Metric, Plot
+from pipeline.report.job import Metric
+from pipeline.report.shown import Shown, named
 from pipeline.settings import Settings, by_profile, read_yaml
 
 Count = int | dict[str, int]
@@ -56,7 +57,8 @@ class Suite(Facts):
     """Statistic -> its parameters; what `evaluate` writes of every episode."""
     metrics: dict[str, Metric]
     tracks: dict[str, Track]
-    plots: list[Plot] = []
+    shown: Shown = Shown()
+    """published.yaml beside suite.yaml, where there is one."""
 
 
 class Split(Facts):
@@ -86,7 +88,8 @@ def load_suites(settings: Settings, folder: Path = ROOT / "pipeline" / "suites")
     suites = {}
     for name in chosen:
         path = folder / name / "suite.yaml"
-        suites[name] = parse(Suite, read_yaml(path), _short(path))
+        suite = parse(Suite, read_yaml(path), _short(path))
+        suites[name] = suite.model_copy(update={"shown": _read_shown(path.with_name("published.yaml"), suite)})
     return suites
 
 
@@ -117,6 +120,21 @@ def find_split(suite: Suite, dataset: str, split: str, settings: Settings) -> Sp
         episodes=min(wanted, full),
         oracles=facts.oracles,
     )
+
+
+def _read_shown(path: Path, suite: Suite) -> Shown:
+    """Figures and claims; `UserError` where they name what suite.yaml lacks (systems aside: it names none)."""
+    if not path.exists():
+        return Shown()
+    shown = parse(Shown, read_yaml(path), _short(path))
+    splits = {split for dataset in suite.datasets.values() for split in dataset.splits}
+    known = {"track": suite.tracks, "split": splits, "metric": suite.metrics}
+    for kind, name in named(shown.model_dump()):
+        if kind == "dataset":
+            _find_dataset(suite, name)
+        elif name not in known[kind]:
+            raise UserError(f"{_short(path)}: unknown {kind} '{name}'; {nearest(name, known[kind])}")
+    return shown
 
 
 def _find_dataset(suite: Suite, dataset: str) -> tuple[Dataset, dict[str, str]]:

@@ -7,9 +7,11 @@ from pathlib import Path
 from pipeline.errors import UserError, run
 from pipeline.job import parse
 from pipeline.manifest import write_atomic, write_json
+from pipeline.report.claims import Judgement, judge_all
 from pipeline.report.job import ReportJob
 from pipeline.report.row import Row, label, to_tsv
-from pipeline.report.table import entries, summary
+from pipeline.report.summary import summary
+from pipeline.report.table import entries
 from pipeline.report.why import chain
 
 
@@ -45,9 +47,12 @@ def read_job_file(path: Path) -> ReportJob:
 
 def write_table(job: ReportJob, output: Path, system: str | None) -> None:
     """Write all.tsv and, beside it, summary.json; or the rows of one system alone."""
-    rows = [entry.row for entry in entries(job, system)]
+    found = entries(job, system)
+    rows = [entry.row for entry in found]
     if system is None:
-        write_json(output.with_name("summary.json"), summary(rows))
+        judged = judge_all(job, found)
+        write_json(output.with_name("summary.json"), summary(rows, judged))
+        _tell_claims(judged)
     write_atomic(output, to_tsv(rows))
     _tell(rows)
 
@@ -60,6 +65,12 @@ def _tell(rows: list[Row]) -> None:
         print(f"{len(partial)} of ours are on a subset of the official data or on the built-in sample:")
         for row in partial:
             print(f"  {label(row)} on {row.dataset}/{row.split}, {row.metric}")
+
+
+def _tell_claims(judged: dict[str, list[Judgement]]) -> None:
+    for suite, judgements in judged.items():
+        for each in judgements:
+            print(f"{suite} claims {each.claim.name}: {each.verdict}" + f" ({each.why})" * bool(each.why))
 
 
 def _parser() -> argparse.ArgumentParser:

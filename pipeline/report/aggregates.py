@@ -35,6 +35,11 @@ class Tally:
         """The metric over all episodes."""
         return float(self.finish(self.sums.sum(axis=0)))
 
+    def only(self, episodes: NDArray[np.int64]) -> "Tally":
+        """The same of those of its episodes that are among `episodes`."""
+        keep = np.isin(self.episodes, episodes)
+        return Tally(self.episodes[keep], self.sums[keep], self.finish)
+
     def single(self) -> dict[int, float]:
         """Episode -> its own value."""
         return dict(zip(self.episodes.tolist(), self.finish(self.sums).tolist(), strict=True))

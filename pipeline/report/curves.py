@@ -1,7 +1,7 @@
 """A metric against a level or a threshold: ours beside the published one."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -9,90 +9,95 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.report.aggregates import iou, thresholds
-from pipeline.report.figure import STYLE, colours, shades, svg
-from pipeline.report.job import Cell, Curve, Metric, Sweep
+from pipeline.report.figure import STYLE, grid, paler, shades, svg
+from pipeline.report.job import Cell, Metric
 from pipeline.report.results import columns_of
 from pipeline.report.row import Row, label, metric_title, natural
+from pipeline.report.shown import Curve, Sweep
 from pipeline.report.table import Entry
 
 Point = tuple[float, Row]
 """A level and the row that stands there."""
+Key = tuple[str, str]
+"""Label of a system, and the split."""
+Marks = Mapping[str, tuple[str, str]]
+"""Label -> colour and marker: the same in all figures of a suite."""
 
 
-def curve(plot: Curve, entries: Sequence[Entry], recorded: Sequence[Row] = ()) -> str | None:
+def curve(plot: Curve, entries: Sequence[Entry], marks: Marks, recorded: Sequence[Row] = ()) -> str | None:
     """Ours as solid lines with their intervals, published ones dashed, recorded results as diamonds; or None.
 
-    None where no row of the plot's metric and split has a level.
+    None where no row that the plot asks for has a level. Recorded results stand beside a line of their name alone:
+    a record does not know its track.
     """
-    ours = _lines(plot, [e.row for e in entries if e.cell and e.cell.track == plot.track and e.row.value is not None])
+    ours = _lines(plot, [e.row for e in entries if e.cell and e.cell.track in plot.tracks and e.row.value is not None])
     printed = _lines(plot, [e.row for e in entries if e.row.published is not None])
-    kept = _lines(plot, recorded)
-    if not ours and not printed:
+    drawn = sorted({*ours, *printed}, key=lambda key: ([*marks].index(key[0]), plot.splits.index(key[1])))
+    kept = {key: points for key, points in _lines(plot, recorded).items() if key in drawn}
+    if not drawn:
         return None
-    every = colours(label(entry.row) for entry in entries)  # those of the whole suite: the same in all its plots
-    colour = {name: every.get(name, "#000000") for name in {**printed, **ours, **kept}}
+    style = {key: (paler(marks[key[0]][0], 0.5 * (key[1] != plot.splits[0])), marks[key[0]][1]) for key in drawn}
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9.2, 4.2), layout="constrained")
+        figure = Figure(
+            figsize=(9.2 if len(drawn) > 3 else 7.4, max(3.6, 0.7 + 0.185 * len(drawn))), layout="constrained"
+        )
         axes = figure.add_subplot()
-        for name, points in printed.items():
+        for key, points in printed.items():
             values = [100 * float(row.published or 0) for _, row in points]
-            axes.plot([x for x, _ in points], values, "--", color=colour[name], linewidth=1.1, alpha=0.75)
-        for name, points in ours.items():
-            _with_interval(axes, points, colour[name])
-        for name, points in kept.items():
+            axes.plot([x for x, _ in points], values, "--", color=style[key][0], linewidth=1.1, alpha=0.75)
+        for key, points in ours.items():
+            _with_interval(axes, points, *style[key])
+        for key, points in kept.items():
             values = [100 * (row.value or 0) for _, row in points]
-            axes.plot([x for x, _ in points], values, "D", color=colour[name], markerfacecolor="white")
+            axes.plot([x for x, _ in points], values, "D", color=style[key][0], markerfacecolor="white")
         _axis(axes, plot, sorted({x for line in (*ours.values(), *printed.values()) for x, _ in line}))
         axes.set_ylabel(f"{metric_title(plot.metric)}, %")
-        _legend(figure, colour, bool(kept))
+        names = {key: key[0] if len(plot.splits) == 1 else f"{key[0]}, {key[1]}" for key in drawn}
+        _legend(figure, {names[key]: style[key] for key in drawn}, bool(kept))
         return svg(figure, plot.title)
 
 
 def sweep(plot: Sweep, entries: Sequence[Entry], metric: Metric) -> str | None:
     """IoU against the threshold, a panel a system and a line a data set, the protocol's threshold marked; or None.
 
-    None where no row of the plot's track, metric and split has a number.
+    None where no row that the plot asks for has a number.
     """
     cells: dict[str, list[Cell]] = {}
     for entry in sorted(entries, key=lambda entry: natural(entry.row.dataset)):
         row, cell = entry.row, entry.cell
-        if cell and row.value is not None and (cell.track, cell.metric, cell.split) == _address(plot):
+        if cell and row.value is not None and _asked(plot, cell):
             cells.setdefault(label(row), []).append(cell)
     if not cells:
         return None
     levels = sorted({cell.dataset for group in cells.values() for cell in group}, key=natural)
     shade = shades(levels)
     with matplotlib.rc_context(STYLE):
-        wide = min(len(cells), 3)
-        high = -(-len(cells) // wide)
-        figure = Figure(figsize=(0.9 + 3.1 * wide, 0.5 + 2.7 * high), layout="constrained")
-        panels = figure.subplots(high, wide, sharex=True, sharey=True, squeeze=False).flat
-        for axes, (name, group) in zip(panels, cells.items(), strict=False):
+        figure, panels = grid(len(cells), share=True)
+        for axes, (name, group) in zip(panels, cells.items(), strict=True):
             _panel(axes, name, group, metric, shade)
-        for axes in list(panels)[len(cells) :]:
-            axes.set_visible(False)
         figure.supxlabel("threshold of the probability", fontsize=9.5)
-        figure.supylabel("IoU, %", fontsize=9.5)
+        figure.supylabel(f"{metric_title(plot.metric)}, %", fontsize=9.5)
         handles = [Line2D([], [], color=shade[name], label=name) for name in levels]
         figure.legend(handles=handles, loc="outside right upper")
         return svg(figure, plot.title)
 
 
-def _lines(plot: Curve, rows: Sequence[Row]) -> dict[str, list[Point]]:
-    lines: dict[str, list[Point]] = {}
+def _lines(plot: Curve, rows: Sequence[Row]) -> dict[Key, list[Point]]:
+    lines: dict[Key, list[Point]] = {}
     for row in rows:
         level = re.fullmatch(plot.x, row.dataset)
-        if level and (row.metric, row.split) == (plot.metric, plot.split):
-            lines.setdefault(label(row), []).append((float(level[1]), row))
-    return {name: sorted(points, key=lambda point: point[0]) for name, points in lines.items()}
+        wanted = row.metric == plot.metric and row.split in plot.splits
+        if level and wanted and (plot.systems is None or row.system in plot.systems):
+            lines.setdefault((label(row), row.split), []).append((float(level[1]), row))
+    return {key: sorted(points, key=lambda point: point[0]) for key, points in lines.items()}
 
 
-def _with_interval(axes: Axes, points: Sequence[Point], colour: str) -> None:
+def _with_interval(axes: Axes, points: Sequence[Point], colour: str, marker: str) -> None:
     at = [x for x, _ in points]
     low = [100 * (row.ci_low or 0) for _, row in points]
     high = [100 * (row.ci_high or 0) for _, row in points]
     axes.vlines(at, low, high, color=colour, linewidth=3, alpha=0.35)
-    axes.plot(at, [100 * (row.value or 0) for _, row in points], "o-", color=colour)
+    axes.plot(at, [100 * (row.value or 0) for _, row in points], "-", marker=marker, color=colour)
 
 
 def _axis(axes: Axes, plot: Curve, levels: Sequence[float]) -> None:
@@ -104,19 +109,21 @@ def _axis(axes: Axes, plot: Curve, levels: Sequence[float]) -> None:
     axes.set_ylim(0, 102)
 
 
-def _legend(figure: Figure, colour: dict[str, str], recorded: bool) -> None:
-    styles = [
-        Line2D([], [], color="#475467", marker="o", label="this run, with 95 % interval"),
-        Line2D([], [], color="#475467", linestyle="--", linewidth=1.1, label="published"),
+def _legend(figure: Figure, style: Marks, recorded: bool) -> None:
+    grey = "#475467"
+    kinds = [
+        Line2D([], [], color=grey, marker="o", label="this run, with 95 % interval"),
+        Line2D([], [], color=grey, linestyle="--", linewidth=1.1, label="published"),
     ]
     if recorded:
-        styles.append(Line2D([], [], color="#475467", marker="D", markerfacecolor="white", ls="", label="recorded"))
-    systems = [Line2D([], [], color=shade, label=name, linewidth=3) for name, shade in colour.items()]
-    figure.legend(handles=[*systems, *styles], loc="outside right upper")
+        kinds.append(Line2D([], [], color=grey, marker="D", markerfacecolor="white", ls="", label="recorded"))
+    lines = [Line2D([], [], color=colour, marker=mark, label=name) for name, (colour, mark) in style.items()]
+    figure.legend(handles=[*lines, *kinds], loc="outside right upper")
 
 
-def _address(plot: Sweep) -> tuple[str, str, str]:
-    return plot.track, plot.metric, plot.split
+def _asked(plot: Sweep, cell: Cell) -> bool:
+    wanted = (cell.track, cell.metric, cell.split) == (plot.track, plot.metric, plot.split)
+    return wanted and (plot.systems is None or cell.system in plot.systems)
 
 
 def _panel(axes: Axes, name: str, cells: Sequence[Cell], metric: Metric, shade: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 STYLE: dict[Any, Any] = {
@@ -34,9 +35,37 @@ PALETTE = (
 """The first four are Okabe and Ito's, which the colour-blind tell apart; the others are as dark on a white page."""
 
 
-def colours(names: Iterable[str]) -> dict[str, str]:
-    """A colour a name, the same in all figures that pass the same names."""
-    return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(sorted(set(names)))}
+MARKERS = "osv^X"
+"""What tells two lines of one colour apart, where there are more names than colours."""
+
+
+def marks(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """(colour, marker) a name: the first ones differ in colour, and all figures that pass the same names agree."""
+    rounds = len(PALETTE)
+    return {
+        name: (PALETTE[index % rounds], MARKERS[index // rounds % len(MARKERS)])
+        for index, name in enumerate(dict.fromkeys(names))
+    }
+
+
+def paler(colour: str, share: float) -> str:
+    """The colour mixed with a `share` of white."""
+    red, green, blue = (part + (1 - part) * share for part in matplotlib.colors.to_rgb(colour))
+    return str(matplotlib.colors.to_hex((red, green, blue)))
+
+
+def grid(count: int, *, share: bool) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels, smaller ones where there are many; `share` gives them the same axes."""
+    wide = min(count, 2 if count <= 4 else 4)
+    high = -(-count // wide)
+    width, height = (4.2, 3.0) if wide <= 2 else (2.65, 2.1)
+    figure = Figure(figsize=(0.9 + width * wide, 0.5 + height * high), layout="constrained")
+    panels = list(figure.subplots(high, wide, sharex=share, sharey=share, squeeze=False).flat)
+    for axes in panels[count:]:
+        axes.set_visible(False)
+    for axes in panels[max(0, count - wide) : count]:
+        axes.tick_params(labelbottom=True)  # above a blank one, too
+    return figure, panels[:count]
 
 
 def shades(names: Sequence[str]) -> dict[str, str]:

@@ -23,8 +23,8 @@ def resamples(episodes: int, count: int) -> Floats:
     return np.array(times, dtype=np.float64)
 
 
-def interval(tallies: Sequence[Tally], count: int) -> tuple[float, float]:
-    """The 95 % percentile interval of the mean over seeds (one tally a seed), from `count` resamples.
+def resampled(tallies: Sequence[Tally], count: int) -> Floats:
+    """(count,) the mean over seeds (one tally a seed) in each of `count` resamples.
 
     `UserError` where the seeds were not scored on the same episodes.
     """
@@ -32,6 +32,16 @@ def interval(tallies: Sequence[Tally], count: int) -> tuple[float, float]:
     if any(not np.array_equal(tally.episodes, first.episodes) for tally in tallies):
         raise UserError("the seeds of a system were scored on different episodes: run snakemake to score them again")
     times = resamples(len(first.episodes), count)
-    values = np.mean([tally.finish(times @ tally.sums) for tally in tallies], axis=0)
+    values: Floats = np.mean([tally.finish(times @ tally.sums) for tally in tallies], axis=0)
+    return values
+
+
+def percentiles(values: Floats) -> tuple[float, float]:
+    """The ends of the 95 % interval of resampled values."""
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def interval(tallies: Sequence[Tally], count: int) -> tuple[float, float]:
+    """The 95 % percentile interval of the mean over seeds, from `count` resamples; errors as in `resampled`."""
+    return percentiles(resampled(tallies, count))

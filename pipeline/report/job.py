@@ -1,10 +1,9 @@
 """The job of the report: every cell of the table and where its scores lie."""
 
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from pipeline.job import Facts
+from pipeline.report.shown import Claim, Figure
 
 
 class Metric(Facts):
@@ -14,35 +13,6 @@ class Metric(Facts):
     aggregate: str
     """Function of `pipeline.report.aggregates`."""
     parameters: dict[str, Any] = {}
-
-
-class Curve(Facts):
-    """A metric against the level of a data set: a line a system with its intervals, the published one dashed."""
-
-    kind: Literal["curve"]
-    title: str
-    track: str
-    metric: str
-    split: str
-    x: str
-    """Pattern a data set's whole name must match; its one group is the level, a number (`clutter-n([0-9]+)`)."""
-    x_label: str = "level"
-    log2: bool = True
-    """Whether the levels stand on a logarithmic axis of base 2."""
-
-
-class Sweep(Facts):
-    """A metric of `overlap` against the threshold of probabilities: a panel a system, a line a data set."""
-
-    kind: Literal["sweep"]
-    title: str
-    track: str
-    metric: str
-    split: str
-
-
-Plot = Annotated[Curve | Sweep, Field(discriminator="kind")]
-"""A plot of the page, as suite.yaml declares it under `plots`."""
 
 
 class Cell(Facts):
@@ -66,6 +36,8 @@ class Cell(Facts):
     """One path a seed."""
     models: list[str]
     """Manifest of the trained model, one a seed; empty for an untrained system."""
+    schedule: float | None = None
+    """Share of the published training samples, the least over the system and what it needs; None if untrained."""
 
 
 class Suite(Facts):
@@ -81,7 +53,8 @@ class Suite(Facts):
     metrics: dict[str, Metric]
     tracks: dict[str, str]
     """Track -> title."""
-    plots: list[Plot] = []
+    figures: list[Figure] = []
+    claims: list[Claim] = []
 
 
 class ReportJob(Facts):

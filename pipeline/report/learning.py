@@ -6,12 +6,11 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
 from pipeline.report.aggregates import Floats
-from pipeline.report.figure import STYLE, shades, svg
+from pipeline.report.figure import STYLE, grid, shades, svg
 from pipeline.report.job import Cell
 from pipeline.report.row import natural
 
@@ -35,9 +34,8 @@ def learning(cells: Sequence[Cell]) -> str | None:
     names = sorted({name for group in logs.values() for name in group}, key=natural)
     shade = shades(names)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(0.9 + 4.2 * min(len(logs), 2), 0.4 + 3.0 * -(-len(logs) // 2)), layout="constrained")
-        panels = figure.subplots(-(-len(logs) // 2), min(len(logs), 2), squeeze=False).flat
-        for axes, system in zip(panels, sorted(logs), strict=False):
+        figure, panels = grid(len(logs), share=False)
+        for axes, system in zip(panels, sorted(logs), strict=True):
             for name, log in logs[system].items():
                 samples, losses, ends = read_log(log)
                 axes.plot(samples, losses, color=shade[name], linewidth=1.2)
@@ -49,9 +47,7 @@ def learning(cells: Sequence[Cell]) -> str | None:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
             axes.yaxis.set_minor_formatter(NullFormatter())
             axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-            axes.set_xlabel("episodes seen")
-        for axes in list(panels)[len(logs) :]:
-            axes.set_visible(False)
+        figure.supxlabel("episodes seen", fontsize=9.5)
         figure.supylabel("training loss", fontsize=9.5)
         figure.legend(
             handles=[Line2D([], [], color=shade[name], label=name) for name in names], loc="outside right upper"

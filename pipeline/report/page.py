@@ -9,15 +9,18 @@ from typing import Any
 import jinja2
 
 from pipeline.manifest import Manifest, read_manifest
+from pipeline.report.claims import Check, Judgement, judge_all
 from pipeline.report.curves import curve, sweep
-from pipeline.report.job import Cell, Curve, Plot, ReportJob, Suite
+from pipeline.report.figure import marks
+from pipeline.report.job import Cell, ReportJob, Suite
 from pipeline.report.learning import learning
 from pipeline.report.pivot import Pivot, pivots
 from pipeline.report.published import read_published
 from pipeline.report.recorded import Recorded, read_recorded
 from pipeline.report.results import failures
 from pipeline.report.row import Row, label, metric_title, natural
-from pipeline.report.strips import Strip, strips
+from pipeline.report.shown import Above, Claim, Curve, Falls, Levels, Sweep
+from pipeline.report.strips import Strip, at_levels, strips
 from pipeline.report.table import Entry, entries, timings
 
 
@@ -27,10 +30,13 @@ class Section:
 
     suite: Suite
     pivots: list[Pivot]
+    judged: list[Judgement]
+    levels: list[tuple[str, list[tuple[str, Strip]]]]
+    """(title, [(data set, its first episode)])."""
     figures: list[tuple[str, str]]
     """(title, figure)."""
     strips: dict[tuple[str, str], list[Strip]]
-    """(data set, split) -> its first episodes."""
+    """(data set, split) -> its first episodes, of the split that counts most in each track."""
     failures: list[str]
     subset: list[Row]
     """Rows on a subset of the official data, or on the built-in sample."""
@@ -58,7 +64,11 @@ class Source:
 def render(job: ReportJob) -> str:
     """The page as text; equal inputs give equal bytes, the one line that tells the seconds apart."""
     found = entries(job)
-    sections = [_section(suite, job, [e for e in found if e.row.suite == suite.name]) for suite in job.suites]
+    judged = judge_all(job, found)
+    sections = [
+        _section(suite, job, [entry for entry in found if entry.row.suite == suite.name], judged[suite.name])
+        for suite in job.suites
+    ]
     sources = [Source(Path(path).stem, read_manifest(Path(path))) for path in sorted(job.sources)]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -68,7 +78,7 @@ def render(job: ReportJob) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for function in (percent, signed, duration, metric_title, label, systems):
+    for function in (percent, signed, duration, measured, metric_title, label, systems):
         environment.filters[function.__name__] = function
     return environment.get_template("page.html.j2").render(
         job=job, sections=sections, sources=sources, facts=_facts(job, found), sample=_is_sample(job, sources)
@@ -100,38 +110,68 @@ def systems(group: Sequence[Strip]) -> list[str]:
     return sorted({system for strip in group for system in strip.answers})
 
 
-def _section(suite: Suite, job: ReportJob, found: Sequence[Entry]) -> Section:
+def measured(check: Check, claim: Claim) -> str:
+    """A check in percent: `clutter-n32: +3.1 [2.8, 3.4], printed +3.2`; differences have a sign, values have none."""
+    text = signed if isinstance(claim, Above | Falls) else percent
+    parts = []
+    if check.value is not None and check.low is not None and check.high is not None:
+        parts.append(f"{text(check.value)} [{text(check.low)}, {text(check.high)}]")
+    if check.printed is not None:
+        parts.append(f"printed {text(check.printed)}")
+    return f"{check.where}: {', '.join(parts)}" if parts else ""
+
+
+def _section(suite: Suite, job: ReportJob, found: Sequence[Entry], judged: list[Judgement]) -> Section:
     cells = [cell for cell in job.cells if cell.suite == suite.name]
     splits = list(dict.fromkeys(cell.split for cell in cells))  # a track names the one that counts most first
     published = read_published(Path(suite.published))
     recorded = [(row, row.row(suite.name, published)) for row in read_recorded(Path(suite.recorded))]
-    drawn = [(plot.title, _plot(plot, suite, found, [row for _, row in recorded])) for plot in suite.plots]
-    drawn.append(("Learning curves", learning(cells)))
+    sound = [cell for cell in cells if not failures(cell)]
+    levels = [(plot.title, at_levels(plot, sound)) for plot in suite.figures if isinstance(plot, Levels)]
     return Section(
         suite=suite,
         pivots=pivots(found, [row.system for row in published], splits),
-        figures=[(title, figure) for title, figure in drawn if figure],
-        strips=_strips(suite, [cell for cell in cells if not failures(cell)], splits),
+        judged=judged,
+        levels=[(title, strip) for title, strip in levels if strip],
+        figures=_figures(suite, found, [row.system for row in published], [row for _, row in recorded], cells),
+        strips=_strips(suite, sound, splits),
         failures=list(dict.fromkeys(reason for cell in cells for reason in failures(cell))),
         subset=[entry.row for entry in found if entry.row.complete is False],
         recorded=recorded,
     )
 
 
-def _plot(plot: Plot, suite: Suite, found: Sequence[Entry], recorded: Sequence[Row]) -> str | None:
-    if isinstance(plot, Curve):
-        return curve(plot, found, recorded)
-    return sweep(plot, found, suite.metrics[plot.metric])
+def _figures(
+    suite: Suite, found: Sequence[Entry], order: Sequence[str], recorded: Sequence[Row], cells: Sequence[Cell]
+) -> list[tuple[str, str]]:
+    """Published systems have the first colours, in the order in which the papers list them."""
+    mark = marks([*order, *sorted(label(entry.row) for entry in found)])
+    drawn: list[tuple[str, str | None]] = []
+    for plot in suite.figures:
+        if isinstance(plot, Curve):
+            drawn.append((plot.title, curve(plot, found, mark, recorded)))
+        elif isinstance(plot, Sweep):
+            drawn.append((plot.title, sweep(plot, found, suite.metrics[plot.metric])))
+    drawn.append(("Learning curves", learning(cells)))
+    return [(title, figure) for title, figure in drawn if figure]
 
 
 def _strips(suite: Suite, cells: Sequence[Cell], splits: Sequence[str]) -> dict[tuple[str, str], list[Strip]]:
-    """Strips scored by the first metric that a data set's cells have; by metric, split and level."""
-    shown: dict[tuple[str, str], list[Strip]] = {}
-    for name in dict.fromkeys(cell.metric for cell in cells):
-        groups = strips([cell for cell in cells if cell.metric == name], suite.metrics[name], name)
-        for place in sorted(groups, key=lambda place: (splits.index(place[1]), natural(place[0]))):
-            shown.setdefault(place, groups[place])
-    return shown
+    """Strips scored by the first metric that a data set's cells have; by metric and level."""
+    first: dict[str, str] = {}
+    for cell in sorted(cells, key=lambda cell: splits.index(cell.split)):
+        first.setdefault(cell.track, cell.split)
+    shown: dict[tuple[str, str], list[Cell]] = {}
+    for cell in sorted(cells, key=lambda cell: natural(cell.dataset)):
+        group = shown.setdefault((cell.dataset, cell.split), [])
+        if cell.split == first[cell.track] and (not group or group[0].metric == cell.metric):
+            group.append(cell)
+    return {
+        place: strip
+        for place, group in shown.items()
+        if group
+        for strip in strips(group, suite.metrics[group[0].metric], group[0].metric).values()
+    }
 
 
 def _facts(job: ReportJob, found: Sequence[Entry]) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Recorded(Facts):
     seeds: int
     profile: str
     budget: str
+    schedule: float | None = None
+    """As in a row of the table; None, too, in rows that are older than the column."""
     complete: bool
     samples: int | None
     """Episodes one seed has seen in training, over all stages; None for an untrained system."""
@@ -49,7 +51,7 @@ class Recorded(Facts):
     note: str
     """What sets the run apart, in words."""
 
-    @field_validator("samples", "seconds", mode="before")
+    @field_validator("schedule", "samples", "seconds", mode="before")
     @classmethod
     def _none(cls, value: object) -> object:
         return None if value == "" else value

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
+from pipeline.report.job import Cell
+
 NOT_RUN = "published, not run"
 
 
@@ -41,6 +43,8 @@ class Row:
     """`value` minus `published`."""
     profile: str
     budget: str
+    schedule: float | None = None
+    """Share of the published training samples, the least over the system and what it needs; None if untrained."""
     complete: bool | None = None
     """False when trained or tested on a subset of the official data, or on the built-in sample."""
     status: str
@@ -50,6 +54,8 @@ class Row:
     device: str = ""
 
 
+FORMATS = {"seconds": ".2f", "schedule": ".4g"}
+"""Of columns that are no fractions with six digits."""
 COLUMNS = tuple(field.name for field in fields(Row))
 
 
@@ -75,10 +81,10 @@ def place(row: Row) -> tuple[object, ...]:
     )
 
 
-def label(row: Row) -> str:
+def label(row: Row | Cell) -> str:
     """The system, and what sets it apart from a system of its name: a foreign training set, shots, augmentation."""
     parts = [row.system]
-    if row.trained_on not in ("", row.dataset):
+    if row.trained_on not in ("", None, row.dataset):
         parts.append(f"trained on {row.trained_on}")
     if row.shots != 1:
         parts.append(f"{row.shots} shots")
@@ -108,5 +114,5 @@ def _field(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:.2f}" if name == "seconds" else f"{value:.6f}"
+        return f"{value:{FORMATS.get(name, '.6f')}}"
     return f"{value:f}" if isinstance(value, Decimal) else str(value)

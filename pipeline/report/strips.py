@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,8 @@ from PIL import Image
 
 from pipeline.report.job import Cell, Metric
 from pipeline.report.results import tallies
-from pipeline.report.row import metric_title, natural
+from pipeline.report.row import label, metric_title, natural
+from pipeline.report.shown import Levels
 
 Pixels = NDArray[np.uint8]
 
@@ -32,7 +34,7 @@ class Strip:
     query: str
     truth: str
     answers: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """System -> picture, and its score on this episode as text (empty where there is none)."""
+    """Label of a system -> picture, and its score on this episode as text (empty where there is none)."""
 
 
 def strips(cells: Sequence[Cell], metric: Metric, name: str, *, most: int = 4) -> dict[tuple[str, str], list[Strip]]:
@@ -52,6 +54,19 @@ def strips(cells: Sequence[Cell], metric: Metric, name: str, *, most: int = 4) -
                 strip = group.setdefault(episode, _shared(arrays, episode))
                 _answer(strip, cell, arrays, episode, f"{metric_title(name)} {single.get(int(episode), np.nan):.2f}")
     return {place: [group[episode] for episode in sorted(group, key=int)] for place, group in groups.items()}
+
+
+def at_levels(plot: Levels, cells: Sequence[Cell]) -> list[tuple[str, Strip]]:
+    """(data set, its first episode without answers) by level, from the pictures beside any of the cells' scores."""
+    found: dict[str, Strip] = {}
+    for cell in cells:
+        archive = Path(cell.scores[0]).with_suffix(".npz")
+        asked = (cell.track, cell.split) == (plot.track, plot.split) and re.fullmatch(plot.x, cell.dataset)
+        if asked and cell.dataset not in found and archive.is_file():
+            with np.load(archive) as arrays:
+                for episode in _episodes(arrays.files)[:1]:
+                    found[cell.dataset] = _shared(arrays, episode)
+    return sorted(found.items(), key=lambda item: natural(item[0]))
 
 
 def paint(mask: Pixels) -> Pixels:
@@ -91,4 +106,4 @@ def _shared(arrays: Any, episode: str) -> Strip:
 
 def _answer(strip: Strip, cell: Cell, arrays: Any, episode: str, score: str) -> None:
     if f"{episode}/prediction0" in arrays.files:
-        strip.answers[cell.system] = uri(blend(arrays[f"{episode}/prediction0"])), score
+        strip.answers[label(cell)] = uri(blend(arrays[f"{episode}/prediction0"])), score

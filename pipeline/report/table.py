@@ -10,7 +10,7 @@ from pipeline.report.interval import interval
 from pipeline.report.job import Cell, ReportJob, Suite
 from pipeline.report.published import Key, Published, find_published, read_published
 from pipeline.report.results import failures, read_result, suite_of, tallies
-from pipeline.report.row import NOT_RUN, Row, label, place
+from pipeline.report.row import NOT_RUN, Row, place
 from pipeline.scores import Timing, read_timing
 
 
@@ -39,18 +39,6 @@ def entries(job: ReportJob, system: str | None = None) -> list[Entry]:
         if (suite.name, number.key) not in answered and system in (None, number.system)
     ]
     return sorted([*ours, *holes], key=lambda entry: place(entry.row))
-
-
-def summary(rows: Iterable[Row]) -> dict[str, Any]:
-    """Every number as suite -> split -> metric -> system -> dataset -> value, for `dvc metrics show`."""
-    nested: dict[str, Any] = {}
-    for row in rows:
-        if row.value is not None:
-            branch = nested
-            for part in (row.suite, row.split, row.metric, label(row)):
-                branch = branch.setdefault(part, {})
-            branch[row.dataset] = round(row.value, 6)
-    return nested
 
 
 def timings(paths: Iterable[str]) -> list[Timing]:
@@ -95,6 +83,7 @@ def _entry(cell: Cell, job: ReportJob, rows: list[Published]) -> Entry:
         published=number.fraction if number else None,
         profile=job.profile,
         budget=f"{job.budget:g}",
+        schedule=cell.schedule,
         complete=all(header.complete for header in headers),
         seconds=sum(timing.seconds for timing in spent) if spent else None,
         device=" + ".join(dict.fromkeys(timing.device for timing in spent)),

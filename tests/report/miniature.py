@@ -67,6 +67,7 @@ def cell(system: str, level: int, metric: str, seeds: int) -> dict[str, Any]:
         "augmentation": "none",
         "oracle": not trained,
         "metric": metric,
+        "schedule": 0.5 if trained else None,
         "scores": [f"{scores}/seed{k}.json" for k in range(seeds)],
         "models": [f"models/lite/{folder}/seed{k}.json" for k in range(seeds)] if trained else [],
     }
@@ -137,10 +138,17 @@ METRICS: dict[str, dict[str, Any]] = {
     },
 }
 
-PLOTS = [
-    {"kind": "curve", "title": "IoU against clutter", "track": "scenes", "metric": "iou", "split": "test_one_shot"}
-    | {"x": r"clutter-n(\d+)", "x_label": "characters"},
-    {"kind": "sweep", "title": "Thresholds", "track": "scenes", "metric": "iou", "split": "test_one_shot"},
+PLACE = {"track": "scenes", "split": "test_one_shot"}
+FIGURES: list[dict[str, Any]] = [
+    {"kind": "curve", "title": "IoU against clutter", "tracks": ["scenes"], "metric": "iou"}
+    | {"splits": ["test_one_shot"], "x": r"clutter-n(\d+)", "x_label": "characters"},
+    {"kind": "sweep", "title": "Thresholds", "metric": "iou", **PLACE},
+    {"kind": "levels", "title": "One target", "x": r"clutter-n(\d+)", **PLACE},
+]
+
+CLAIM: dict[str, Any] = {"source": "Table 1", "metric": "iou", "datasets": ["clutter-n4", "clutter-n32"], **PLACE}
+CLAIMS: list[dict[str, Any]] = [
+    {"name": "falls", "says": "It falls.", "kind": "falls", "of": {"system": "unet"}, **CLAIM},
 ]
 
 SUITE: dict[str, Any] = {
@@ -151,7 +159,8 @@ SUITE: dict[str, Any] = {
     "recorded": "recorded.tsv",
     "metrics": METRICS,
     "tracks": {"scenes": "Scenes"},
-    "plots": PLOTS,
+    "figures": FIGURES,
+    "claims": CLAIMS,
 }
 
 

@@ -17,7 +17,7 @@ from tests.report.miniature import write_project, write_scores
 
 ORDER = (
     "suite table dataset split protocol system trained_on train_list weights shots augmentation oracle metric value "
-    "ci_low ci_high episodes seeds published difference profile budget complete status seconds device"
+    "ci_low ci_high episodes seeds published difference profile budget schedule complete status seconds device"
 )
 
 
@@ -46,6 +46,7 @@ def test_a_cell_has_its_number_beside_the_published_one() -> None:
     assert float(line["ci_low"]) < value < float(line["ci_high"])
     assert (line["episodes"], line["seeds"], line["status"], line["complete"]) == ("30", "1", "ok", "true")
     assert (line["seconds"], line["device"], line["budget"]) == ("11.50", "cpu (2 threads)", "0.5")
+    assert (line["schedule"], row("matching", "clutter-n4")["schedule"]) == ("0.5", "")
 
 
 def test_a_number_stands_in_the_table_that_prints_it() -> None:

@@ -1,0 +1,204 @@
+"""Claims of a study, checked on the cells of this run: a verdict each, with the numbers behind it.
+
+A claim is a border that a quantity must not cross: a difference, a spread or a value. The paired bootstrap over the
+episodes that all its cells answered gives the quantity an interval; the verdict is the side on which the interval lies.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pipeline.report.aggregates import Floats
+from pipeline.report.interval import percentiles, resampled
+from pipeline.report.job import ReportJob, Suite
+from pipeline.report.results import tallies
+from pipeline.report.shown import Above, Claim, Falls, Flat, Line
+from pipeline.report.table import Entry
+
+Verdict = Literal["holds", "does not hold", "not enough budget", "not run"]
+
+LEAST_SCHEDULE = 0.02
+"""Share of the published training samples below which a trained system proves nothing."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One quantity of a claim. Numbers are fractions; None where it was not run, or not printed."""
+
+    where: str
+    value: float | None
+    low: float | None
+    high: float | None
+    """With `low` the ends of the paired 95 % interval."""
+    printed: float | None
+    """The same quantity of the published numbers."""
+    verdict: Verdict
+    why: str
+    """What the verdict rests on, where it is not the interval's side."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A claim and what this run says of it."""
+
+    claim: Claim
+    verdict: Verdict
+    why: str
+    """In words; empty where the claim holds."""
+    checks: list[Check]
+
+
+@dataclass(frozen=True)
+class _Quantity:
+    """A formula of the values of all sides on some data sets, (data sets x sides, ...) -> (...), and its borders."""
+
+    where: str
+    datasets: Sequence[str]
+    formula: Callable[[Floats], Floats]
+    least: float | None = None
+    most: float | None = None
+
+
+def judge_all(job: ReportJob, found: Sequence[Entry]) -> dict[str, list[Judgement]]:
+    """Suite -> its claims, judged, in the order of published.yaml; `found` are the entries of the whole job."""
+    return {
+        suite.name: [
+            judge(claim, suite, [entry for entry in found if entry.row.suite == suite.name], job.bootstrap)
+            for claim in suite.claims
+        ]
+        for suite in job.suites
+    }
+
+
+def judge(claim: Claim, suite: Suite, entries: Sequence[Entry], bootstrap: int) -> Judgement:
+    """The verdict on one claim.
+
+    A quantity on the wrong side anywhere refutes it; else too little training, partial data or too few episodes leave
+    it open; else it holds, once all its data sets were run.
+    """
+    sides = [line.model_dump() for line in _sides(claim)]
+    found = {(i, d): _find(side, claim, d, entries) for i, side in enumerate(sides) for d in claim.datasets}
+    there = [d for d in claim.datasets if all(_has_number(found[i, d]) for i in range(len(sides)))]
+    enough = len(there) >= (2 if isinstance(claim, Falls | Flat) else 1)
+    checks = [
+        _check(quantity, [found[i, d] for d in quantity.datasets for i in range(len(sides))], suite, bootstrap)
+        for quantity in _quantities(claim, there if enough else claim.datasets)
+    ]
+    missing = {d: _absent([found[i, d] for i in range(len(sides))], sides) for d in claim.datasets if d not in there}
+    verdict = _combine(claim, [check.verdict for check in checks], bool(missing))
+    return Judgement(claim, verdict, _reason(verdict, checks, missing), checks)
+
+
+def _sides(claim: Claim) -> list[Line]:
+    return [claim.above, claim.below] if isinstance(claim, Above) else [claim.of]
+
+
+def _find(side: Mapping[str, object], claim: Claim, dataset: str, entries: Sequence[Entry]) -> Entry | None:
+    asked = {key: value or getattr(claim, key, None) for key, value in side.items()} | {"dataset": dataset}
+    track = asked.pop("track")
+    for entry in entries:
+        same = all(getattr(entry.row, key) == value for key, value in asked.items())
+        if same and (entry.cell is None or entry.cell.track == track):
+            return entry
+    return None
+
+
+def _quantities(claim: Claim, datasets: Sequence[str]) -> Iterator[_Quantity]:
+    if isinstance(claim, Falls):
+        for before, after in itertools.pairwise(datasets):
+            yield _Quantity(f"{before} to {after}", [before, after], lambda v: v[1] - v[0], most=0)
+    elif isinstance(claim, Flat):
+        yield _Quantity(f"over {len(datasets)} data sets", datasets, lambda v: np.ptp(v, axis=0), most=claim.most)
+    elif isinstance(claim, Above) and claim.average:
+        mean = f"mean of {len(datasets)} data sets"
+        yield _Quantity(mean, datasets, lambda v: (v[0::2] - v[1::2]).mean(axis=0), claim.by, claim.most)
+    elif isinstance(claim, Above):
+        for dataset in datasets:
+            yield _Quantity(dataset, [dataset], lambda v: v[0] - v[1], claim.by, claim.most)
+    else:
+        for dataset in datasets:
+            yield _Quantity(dataset, [dataset], lambda v: v[0], claim.least, claim.most)
+
+
+def _check(quantity: _Quantity, found: Sequence[Entry | None], suite: Suite, bootstrap: int) -> Check:
+    numbers = [float(entry.row.published) for entry in found if entry and entry.row.published is not None]
+    printed = float(quantity.formula(np.array(numbers))) if len(numbers) == len(found) else None
+    entries = [entry for entry in found if entry and _has_number(entry)]
+    if len(entries) < len(found):
+        return Check(quantity.where, None, None, None, printed, "not run", "")
+    seeds = [tallies(entry.cell, suite.metrics[entry.cell.metric]) for entry in entries if entry.cell]
+    common = functools.reduce(np.intersect1d, [each[0].episodes for each in seeds])
+    kept = [[tally.only(common) for tally in each] for each in seeds]
+    value = float(quantity.formula(np.array([np.mean([tally.value for tally in each]) for each in kept])))
+    low, high = percentiles(quantity.formula(np.stack([resampled(each, bootstrap) for each in kept])))
+    verdict, why = _side(quantity, low, high, len(common))
+    if short := _short(entries):
+        verdict, why = "not enough budget", short
+    return Check(quantity.where, value, low, high, printed, verdict, why)
+
+
+def _side(quantity: _Quantity, low: float, high: float, episodes: int) -> tuple[Verdict, str]:
+    least = -np.inf if quantity.least is None else quantity.least
+    most = np.inf if quantity.most is None else quantity.most
+    if least < low and high < most:
+        return "holds", ""
+    if high < least or most < low:
+        return "does not hold", ""
+    return "not enough budget", f"too few episodes ({episodes:,}), the interval contains the border"
+
+
+def _short(entries: Sequence[Entry]) -> str:
+    """Why these cells prove nothing, or nothing."""
+    if not all(entry.row.complete for entry in entries):
+        return "the data are made up or a subset of the official ones"
+    for entry in entries:
+        if entry.cell and entry.cell.models and entry.cell.schedule is None:
+            return f"nobody knows how much of the published training {entry.row.system} saw"
+    seen = {
+        entry.row.system: entry.cell.schedule for entry in entries if entry.cell and entry.cell.schedule is not None
+    }
+    least = min(seen, key=lambda system: seen[system], default="")
+    if least and seen[least] < LEAST_SCHEDULE:
+        return f"{least} saw {100 * seen[least]:.2g} % of the published training, less than {LEAST_SCHEDULE:.0%}"
+    return ""
+
+
+def _has_number(entry: Entry | None) -> bool:
+    return entry is not None and entry.row.value is not None
+
+
+def _absent(found: Sequence[Entry | None], sides: Sequence[Mapping[str, object]]) -> str:
+    """The systems without a number on a data set, those that failed marked."""
+    names: dict[str, None] = {}
+    for entry, side in zip(found, sides, strict=True):
+        if not _has_number(entry):
+            failed = entry is not None and entry.row.status == "failed"
+            names[f"{side['system']} failed" if failed else str(side["system"])] = None
+    return " and ".join(names)
+
+
+def _combine(claim: Claim, verdicts: Sequence[Verdict], missing: bool) -> Verdict:
+    part = missing and isinstance(claim, Above) and claim.average  # a mean over some data sets refutes nothing
+    if "does not hold" in verdicts and not part:
+        return "does not hold"
+    if "not enough budget" in verdicts:
+        return "not enough budget"
+    return "not run" if missing else "holds"
+
+
+def _reason(verdict: Verdict, checks: Sequence[Check], missing: Mapping[str, str]) -> str:
+    """`too few episodes (200): clutter-n4, clutter-n8; no number: masknet on clutter-n256`."""
+    groups: dict[str, list[str]] = {}
+    for check in checks:
+        if check.verdict == verdict and verdict in ("does not hold", "not enough budget"):
+            groups.setdefault(check.why or "not so", []).append(check.where)
+    parts = [f"{why}: {', '.join(places)}" for why, places in groups.items()]
+    holes: dict[str, list[str]] = {}
+    for dataset, systems in missing.items():
+        holes.setdefault(systems, []).append(dataset)
+    parts += [f"no number: {systems} on {', '.join(places)}" for systems, places in holes.items()]
+    return "; ".join(parts)

@@ -1,0 +1,141 @@
+"""What published.yaml says: the figures a study shows, and what it claims beside its printed numbers.
+
+It may name systems, as published.tsv does, whether or not there is a plugin for them.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.job import Facts
+
+
+class Curve(Facts):
+    """A metric against the level of a data set: a line a system with its intervals, the published one dashed."""
+
+    kind: Literal["curve"]
+    title: str
+    tracks: list[str]
+    metric: str
+    splits: list[str]
+    """More than one: a line each, paler from the second on."""
+    systems: list[str] | None = None
+    """None means all that enter the tracks."""
+    x: str
+    """Pattern a data set's whole name must match; its one group is the level, a number (`clutter-n([0-9]+)`)."""
+    x_label: str = "level"
+    log2: bool = True
+    """Whether the levels stand on a logarithmic axis of base 2."""
+
+
+class Sweep(Facts):
+    """A metric of `overlap` against the threshold of probabilities: a panel a system, a line a data set."""
+
+    kind: Literal["sweep"]
+    title: str
+    track: str
+    metric: str
+    split: str
+    systems: list[str] | None = None
+
+
+class Levels(Facts):
+    """The first episode of a split at every level: its support and its query, a column a level."""
+
+    kind: Literal["levels"]
+    title: str
+    track: str
+    split: str
+    x: str
+    """As in `Curve`."""
+
+
+Figure = Annotated[Curve | Sweep | Levels, Field(discriminator="kind")]
+
+
+class Line(Facts):
+    """A line of the table: one system. What is None is as the claim says."""
+
+    system: str
+    track: str | None = None
+    split: str | None = None
+    metric: str | None = None
+    shots: int = 1
+    augmentation: str = "none"
+
+
+class _Claim(Facts):
+    name: str
+    """Its key in results/summary.json."""
+    says: str
+    """The claim in a sentence, with any number the study gives no more than roughly (`nearly flat`)."""
+    source: str
+    """Where the study says or shows it (`Table 1`)."""
+    track: str
+    split: str
+    metric: str
+    datasets: Annotated[list[str], Field(min_length=1)]
+    """Where it is claimed, in order."""
+
+
+class Falls(_Claim):
+    """The metric is lower on each data set than on the one before it."""
+
+    kind: Literal["falls"]
+    of: Line
+
+
+class Above(_Claim):
+    """The metric of one line exceeds that of another by more than `by` and less than `most`, both fractions."""
+
+    kind: Literal["above"]
+    above: Line
+    below: Line
+    by: float = 0
+    most: float | None = None
+    average: bool = False
+    """Whether it is claimed of the mean over the data sets, not of each."""
+
+
+class Flat(_Claim):
+    """The highest and the lowest value over the data sets lie less than `most`, a fraction, apart."""
+
+    kind: Literal["flat"]
+    of: Line
+    most: float
+
+
+class Within(_Claim):
+    """The metric on each data set lies above `least` and below `most`, both fractions."""
+
+    kind: Literal["within"]
+    of: Line
+    least: float | None = None
+    most: float | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.least is None and self.most is None:
+            raise ValueError("give least, most or both")
+        return self
+
+
+Claim = Annotated[Falls | Above | Flat | Within, Field(discriminator="kind")]
+
+
+class Shown(Facts):
+    """published.yaml, whole."""
+
+    figures: list[Figure] = []
+    claims: list[Claim] = []
+
+
+def named(values: Any) -> Iterator[tuple[str, str]]:
+    """Every track, split, metric and data set that figures and claims, dumped, name: (`track`, its name)."""
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        kind = str(key).removesuffix("s")
+        if kind in ("track", "split", "metric", "dataset"):
+            yield from ((kind, name) for name in ([value] if isinstance(value, str) else value or ()))
+        elif isinstance(value, dict | list):
+            yield from named(value)

@@ -2,8 +2,6 @@
 
 import argparse
 import re
-import signal
-import sys
 from pathlib import Path
 
 from pipeline.episodes import EpisodeStore
@@ -24,8 +22,6 @@ FORMATS = {"npy": "", "hdf5": ".h5", "png": ""}
 def main() -> None:
     """Export the split that the arguments name."""
     arguments = _parser().parse_args()
-    # A process asked to end clears away what it has begun, as after ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if arguments.format not in FORMATS:
         raise UserError(f"--format {arguments.format} is unknown; {nearest(arguments.format, FORMATS)}")
     profile = choose_profile(arguments.profile)

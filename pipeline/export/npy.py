@@ -20,7 +20,7 @@ def write_npy(folder: Path, split: ExportedSplit, about: dict[str, Any]) -> None
     folder.mkdir()
     needed, free = split.length * sum(field.bytes for field in split.fields.values()), shutil.disk_usage(folder).free
     if needed > free:
-        message = f"the export takes {needed / 1e9:,.3f} GB, but {free / 1e9:,.3f} GB of its disk are free"
+        message = f"the export takes {needed:,} bytes, but its disk has {free:,} left"
         raise UserError(f"{message}: free some space, choose another --output, or fewer --episodes")
     with ExitStack() as stack:
         files = {name: stack.enter_context((folder / f"{name}.npy").open("wb")) for name in split.fields}

@@ -358,6 +358,14 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
         "work/jobs/none.json is missing: run snakemake",
     ),
     "a row that is not there": (["report", "why", "toy_traind"], "toy_traind"),
+    "an export of a level that is not there": (
+        ["export", "clutter-n44/test_one_shot", "--output", "out"],
+        "unknown data set 'clutter-n44'; did you mean 'clutter-n4'?",
+    ),
+    "an export of a split that is not there": (
+        ["export", "clutter-n4/tset_one_shot", "--output", "out"],
+        "the data set 'clutter-n4' has no split 'tset_one_shot'; did you mean 'test_one_shot'?",
+    ),
 }
 
 

@@ -36,10 +36,9 @@ def whole(target: Path) -> Iterator[Path]:
         raise
     finally:
         signal.signal(signal.SIGTERM, ended)
-        if not target.exists():
-            for folder in made:
-                with suppress(OSError):
-                    folder.rmdir()
+        for folder in (beside, *made):
+            with suppress(OSError):  # it is in use, or was never made
+                folder.rmdir()
 
 
 def _claim(beside: Path, target: Path) -> IO[str]:

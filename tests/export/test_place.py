@@ -41,6 +41,16 @@ def test_sigterm_leaves_nothing_and_is_handled_as_before(tmp_path: Path) -> None
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_disk_without_room_for_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, mode: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="No space left"), whole(tmp_path / "a" / "out"):
+        pytest.fail("refused before anything is written")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_folders_that_were_there_stay(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(UserError), whole(tmp_path / "a" / "out"):

@@ -12,7 +12,7 @@ def check_system(
 ) -> None:
     """Raise `UserError` for a name that leads nowhere; `suites` are the chosen ones of all that are there."""
     where = f"plugins/{system.plugin}/plugin.yaml"
-    for needed in system.facts.needs.values():
+    for needed in system.needs.values():
         if needed not in systems:
             raise UserError(f"{where}: 'needs' names no system: '{needed}'; {nearest(needed, systems)}")
     _check_circle(system, systems, ())
@@ -27,6 +27,11 @@ def check_system(
                 raise UserError(f"{where}: 'enters' names no variant: '{variant}'; {nearest(variant, variants)}")
         if enters.suite in suites:
             _check_track(system, enters, suites[enters.suite], where)
+
+
+def fields(system: System, enters: Enters) -> list[str]:
+    """The oracle fields that a system sees in one track."""
+    return system.facts.oracle if enters.oracle is None else enters.oracle
 
 
 def _check_track(system: System, enters: Enters, suite: Suite, where: str) -> None:
@@ -49,6 +54,6 @@ def _check_circle(system: System, systems: Mapping[str, System], above: tuple[st
     if system.name in above:
         where = f"plugins/{system.plugin}/plugin.yaml"
         raise UserError(f"{where}: 'needs' runs in a circle: {' -> '.join([*above, system.name])}")
-    for needed in system.facts.needs.values():
+    for needed in system.needs.values():
         if needed in systems:
             _check_circle(systems[needed], systems, (*above, system.name))

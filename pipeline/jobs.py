@@ -16,7 +16,7 @@ from pipeline.manifest import canonical
 from pipeline.plugin import System
 from pipeline.render.job import RenderJob
 from pipeline.settings import Settings, by_profile
-from pipeline.suite import Split, Suite, Track, find_split
+from pipeline.suite import Split, Suite, Track, train_splits
 from pipeline.train.job import TrainJob
 
 
@@ -55,18 +55,25 @@ class Jobs:
         self._settings, self._systems, self._sources = settings, systems, read_sources()
 
     def evaluate(
-        self, system: System, suite: Suite, track: Track, train_set: str | None, split: Split, most: int | None
+        self,
+        system: System,
+        suite: Suite,
+        track: Track,
+        train_set: str | None,
+        split: Split,
+        oracle: list[str],
+        most: int | None,
     ) -> dict[str, tuple[list[str], list[str]]]:
         """Add the evaluations of one system on one split: augmentation -> (scores, models), a path a seed each."""
         found: dict[str, tuple[list[str], list[str]]] = {}
         for augmentation in track.augmentation:
             scores, models = found.setdefault(augmentation, ([], []))
-            for seed in self._settings.seeds if system.facts.trained else (0,):
-                model = self.train(system, suite, str(train_set), seed) if system.facts.trained else None
+            for seed in self._settings.seeds if system.learned else (0,):
+                model = self.train(system, suite, str(train_set), oracle, seed) if system.facts.trained else None
                 models += [model] if model else []
                 needs = {} if model else self._needs(system, suite, train_set, seed)
                 scores.append(
-                    self._score(system, suite, track, split, augmentation, seed, most, model, train_set, needs)
+                    self._score(system, suite, track, split, augmentation, seed, oracle, most, model, train_set, needs)
                 )
         return found
 
@@ -78,18 +85,14 @@ class Jobs:
         split: Split,
         augmentation: str,
         seed: int,
+        oracle: list[str],
         most: int | None,
         model: str | None,
         train_set: str | None,
         needs: dict[str, str],
     ) -> str:
-        settings, trained_on = self._settings, train_set if model else None
-        data = self.render(split, split.split)
-        oracle = {
-            name: self.render(split, f"{split.split}-{name}", split.oracles[name])
-            for name in system.facts.oracle
-            if name in split.oracles
-        }
+        settings, trained_on = self._settings, train_set if system.learned else None
+        data, shown = self.render(split, split.split), self._oracles(system, split, oracle)
         statistics = sorted({suite.metrics[metric].statistic for metric in track.metrics})
         folder = f"results/scores/{settings.profile}/{system.name}/{trained_on or 'none'}/{split.name}/{augmentation}"
         return self._add(
@@ -106,7 +109,8 @@ class Jobs:
                 model=model,
                 needs=needs,
                 data=data,
-                oracle=oracle,
+                oracle=shown,
+                truth="truth" in oracle,
                 episodes=min(split.episodes, most or split.episodes),
                 shots=track.shots,
                 statistics={name: suite.statistics[name] for name in statistics},
@@ -117,19 +121,20 @@ class Jobs:
                 precision=settings.evaluation_precision,
                 device=settings.device,
             ),
-            parents=[data, *oracle.values(), *([model] if model else []), *needs.values()],
+            parents=[data, *shown.values(), *([model] if model else []), *needs.values()],
             loads=[f"plugins.{system.plugin}.model", *(f"pipeline.evaluate.statistics.{name}" for name in statistics)],
             threads=settings.threads,
             gpu=system.facts.gpu_evaluate,
         )
 
-    def train(self, system: System, suite: Suite, train_set: str, seed: int) -> str:
+    def train(self, system: System, suite: Suite, train_set: str, oracle: list[str], seed: int) -> str:
         """Add the training of one system under one seed; return its manifest."""
         settings, owner = self._settings, system.model_name
-        split = find_split(suite, train_set, "train", settings)
-        data = {f"{train_set}/train": self.render(split, "train")}
+        splits = {f"{split.dataset}/train": split for split in train_splits(suite, train_set, settings)}
+        data = {name: self.render(split, "train") for name, split in splits.items()}
+        shown = {name: found for name, split in splits.items() if (found := self._oracles(system, split, oracle))}
         needs = self._needs(system, suite, train_set, seed)
-        renderers = dict.fromkeys(data, split.renderer) if settings.stream else {}
+        renderers = {name: split.renderer for name, split in splits.items()} if settings.stream else {}
         return self._add(
             "train",
             f"models/{settings.profile}/{owner}/{train_set}/seed{seed}.json",
@@ -139,6 +144,7 @@ class Jobs:
                 trained_on=train_set,
                 parameters=self._budgeted(system.train),
                 data=data,
+                oracle=shown,
                 renderers=renderers,
                 needs=needs,
                 seed=seed,
@@ -147,7 +153,7 @@ class Jobs:
                 device=settings.device,
                 compile=settings.compile,
             ),
-            parents=[*data.values(), *needs.values()],
+            parents=[*data.values(), *(path for fields in shown.values() for path in fields.values()), *needs.values()],
             loads=[f"plugins.{system.plugin}.model", *(f"pipeline.render.{name}" for name in renderers.values())],
             threads=settings.threads * settings.ranks,
             gpu=system.facts.gpu,
@@ -166,7 +172,7 @@ class Jobs:
                 parameters=split.parameters | dict(oracle or {}),
                 sources=sources,
                 episodes=split.episodes,
-                stream=self._settings.stream and name == "train",
+                stream=self._settings.stream and split.split == "train",
             ),
             parents=list(sources.values()),
             loads=[f"pipeline.render.{split.renderer}"],
@@ -185,20 +191,36 @@ class Jobs:
         _, *loads = code_modules(values)  # the entry module is the stage's
         return self._add("download", f"data/raw/{origin}/{source}.json", values, parents=[], loads=loads)
 
+    def _oracles(self, system: System, split: Split, fields: list[str]) -> dict[str, str]:
+        """Add the rendering of a split's oracle data: field -> manifest. `truth` has no data of its own."""
+        for name in fields:
+            if name not in {*split.oracles, "truth"}:
+                asked = f"plugins/{system.plugin}/plugin.yaml asks for the oracle data '{name}'"
+                raise UserError(
+                    f"{asked}, which the data set '{split.dataset}' lacks: add them to its `oracles` in suite.yaml, or "
+                    f"put `oracle: []` in that line of 'enters'"
+                )
+        stores = {name: f"{split.split}-{name}" for name in fields if name != "truth"}
+        return {name: self.render(split, store, split.oracles[name]) for name, store in stores.items()}
+
     def _needs(self, system: System, suite: Suite, train_set: str | None, seed: int) -> dict[str, str]:
-        if system.facts.needs and train_set is None:
+        if system.needs and train_set is None:
             raise UserError(f"plugins/{system.plugin}/plugin.yaml: it needs weights, but its track trains on nothing")
+        needed = {name: self._systems[other] for name, other in system.needs.items()}
         return {
-            name: self.train(self._systems[needed], suite, str(train_set), seed)
-            for name, needed in system.facts.needs.items()
+            name: self.train(other, suite, str(train_set), other.facts.oracle, seed) for name, other in needed.items()
         }
+
+    def schedule(self, system: System) -> float | None:
+        """Share of the published training samples: the least over the system and what it needs; None without any."""
+        wanted = sum(_samples(system.published).values())
+        own = [sum(_samples(self._budgeted(system.train)).values()) / wanted] if wanted else []
+        needed = [self.schedule(self._systems[name]) for name in system.needs.values()]
+        return min([*own, *(share for share in needed if share is not None)], default=None)
 
     def _budgeted(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Training parameters with the budget applied to those that count episodes."""
-        return {
-            key: self._settings.scaled(value) if key == "samples" or key.endswith("_samples") else value
-            for key, value in parameters.items()
-        }
+        return {**parameters, **{key: self._settings.scaled(value) for key, value in _samples(parameters).items()}}
 
     def _add(
         self,
@@ -222,6 +244,11 @@ class Jobs:
         if self.by_stage[stage].setdefault(output, job).values != values:
             raise UserError(f"two tracks ask for {output} with different values; give one of them a name of its own")
         return output
+
+
+def _samples(parameters: Mapping[str, Any]) -> dict[str, int]:
+    """Those parameters that count training episodes."""
+    return {key: value for key, value in parameters.items() if key == "samples" or key.endswith("_samples")}
 
 
 def _product(manifest: str) -> str:

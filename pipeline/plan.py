@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import closure
-from pipeline.entries import check_system
+from pipeline.entries import check_system, fields
 from pipeline.errors import UserError, nearest
 from pipeline.jobs import Job, Jobs
 from pipeline.manifest import canonical, digest_text, write_atomic
@@ -111,9 +111,11 @@ class Plan:
                 dataset, name = tested_on.format(**level).split("/")
                 if enters.splits is None or name in enters.splits:
                     split = find_split(suite, dataset, name, self.settings)
-                    found = self._jobs.evaluate(system, suite, track, train_set, split, most)
+                    oracle, schedule = fields(system, enters), self._jobs.schedule(system)
+                    found = self._jobs.evaluate(system, suite, track, train_set, split, oracle, most)
                     for augmentation, (scores, models) in found.items():
-                        self.cells += _cells(system, enters, track, train_set, split, augmentation, scores, models)
+                        facts = (train_set, split, augmentation, scores, models, schedule)
+                        self.cells += _cells(system, enters, track, *facts)
 
     def _report(self) -> ReportJob:
         return ReportJob(
@@ -161,6 +163,7 @@ def _cells(
     augmentation: str,
     scores: list[str],
     models: list[str],
+    schedule: float | None,
 ) -> Iterator[Cell]:
     for shots, (metric, table) in itertools.product(track.shots, track.metrics.items()):
         yield Cell(
@@ -171,12 +174,13 @@ def _cells(
             split=split.split,
             protocol=track.protocol,
             system=system.name,
-            trained_on=train_set if models else None,
-            train_list="train" if models else "",
+            trained_on=train_set if system.learned else None,
+            train_list="train" if system.learned else "",
             shots=shots,
             augmentation=augmentation,
-            oracle=bool(system.facts.oracle),
+            oracle=bool(fields(system, enters)),
             metric=metric,
             scores=scores,
             models=models,
+            schedule=schedule,
         )

@@ -24,6 +24,13 @@ class Parameters(Facts):
     evaluate: dict[str, Any] = {}
 
 
+class Variant(Parameters):
+    """Another choice of parameters, a system of its own."""
+
+    needs: dict[str, str] | None = None
+    """Instead of the plugin's own; None means those."""
+
+
 class Enters(Facts):
     """One track the plugin takes part in."""
 
@@ -35,6 +42,8 @@ class Enters(Facts):
     """Test splits of the track; None means all of them."""
     episodes: int | dict[Profile, int] | None = None
     """At most so many episodes of a split, where the method is too slow for all."""
+    oracle: list[str] | None = None
+    """Instead of the plugin's own fields, where the track's data lack them; None means those."""
 
 
 class PluginFacts(Facts):
@@ -54,12 +63,14 @@ class PluginFacts(Facts):
     evaluate: dict[str, Any] = {}
     profiles: dict[Profile, Parameters] = {}
     """What a profile changes."""
-    variants: dict[str, Parameters] = {}
+    variants: dict[str, Variant] = {}
     """Named other choices of parameters, systems of their own."""
     needs: dict[str, str] = {}
     """Name in `build`'s weights -> the system that has to be trained before, on the same data."""
     oracle: list[str] = []
-    """Fields of a query that only an oracle may see; marked in the table."""
+    """Fields of a query that only an oracle may see, in training and evaluation; marked in the table.
+
+    `truth` is the query's own mask, in evaluation; others are data of their own, as suite.yaml lists them."""
     batch: int | dict[Profile, int] = 50
     """Episodes side by side in evaluation."""
     gpu: Gpu = 4
@@ -76,6 +87,19 @@ class System(Facts):
     facts: PluginFacts
     train: dict[str, Any]
     evaluate: dict[str, Any]
+    published: dict[str, Any]
+    """Training parameters of the published schedule, without the profile's changes."""
+
+    @property
+    def needs(self) -> dict[str, str]:
+        """Name in `build`'s weights -> the system that has to be trained before."""
+        own = self._own.needs
+        return self.facts.needs if own is None else own
+
+    @property
+    def learned(self) -> bool:
+        """Whether anything of it was trained: it, or what it needs."""
+        return self.facts.trained or bool(self.needs)
 
     @property
     def name(self) -> str:
@@ -85,8 +109,11 @@ class System(Facts):
     @property
     def model_name(self) -> str:
         """The system whose model it uses: the plugin's own where the variant changes nothing about training."""
-        own = self.facts.variants[self.variant].train if self.variant else {}
-        return self.name if own else self.plugin
+        return self.name if self._own.train or self._own.needs is not None else self.plugin
+
+    @property
+    def _own(self) -> Variant:
+        return self.facts.variants[self.variant] if self.variant else Variant()
 
 
 def find_plugins(folder: Path = ROOT / "plugins") -> dict[str, PluginFacts]:
@@ -106,13 +133,14 @@ def systems(plugins: Mapping[str, PluginFacts], profile: Profile) -> Iterator[Sy
     for plugin, facts in plugins.items():
         overrides = facts.profiles.get(profile, Parameters())
         for variant in [None, *facts.variants]:
-            own = Parameters() if variant is None else facts.variants[variant]
+            own = Variant() if variant is None else facts.variants[variant]
             yield System(
                 plugin=plugin,
                 variant=variant,
                 facts=facts,
                 train=facts.train | overrides.train | own.train,
                 evaluate=facts.evaluate | overrides.evaluate | own.evaluate,
+                published=facts.train | own.train,
             )
 
 

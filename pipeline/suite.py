@@ -30,6 +30,15 @@ class Dataset(Facts):
     """Oracle field -> parameters that make the renderer write it, as a store of its own."""
 
 
+class TrainingSet(Facts):
+    """Several data sets to train on together."""
+
+    datasets: str
+    """Their names, with levels in braces (`clutter-n{n}`)."""
+    each: dict[str, str]
+    """Level in braces -> the setting that lists its values."""
+
+
 class Track(Facts):
     """One comparison: trained on -> tested on, under one protocol."""
 
@@ -37,7 +46,7 @@ class Track(Facts):
     each: dict[str, str] = {}
     """Level in braces -> the setting that lists its values."""
     trained_on: str | None = None
-    """Data set whose `train` split a trained system sees; None where nothing is trained for this track."""
+    """Data set, or set of them, whose `train` split a trained system sees; None where nothing is trained for this."""
     tested_on: list[str]
     """`data set/split`."""
     protocol: str
@@ -53,6 +62,7 @@ class Suite(Facts):
     title: str
     paper: str
     datasets: dict[str, Dataset]
+    training_sets: dict[str, TrainingSet] = {}
     statistics: dict[str, dict[str, Any]]
     """Statistic -> its parameters; what `evaluate` writes of every episode."""
     metrics: dict[str, Metric]
@@ -93,15 +103,24 @@ def load_suites(settings: Settings, folder: Path = ROOT / "pipeline" / "suites")
     return suites
 
 
-def levels(track: Track, settings: Settings) -> Iterator[dict[str, int]]:
-    """Every combination of the track's levels under the settings."""
+def train_splits(suite: Suite, name: str, settings: Settings) -> list["Split"]:
+    """The train split of a data set, or those of all data sets of a training set."""
+    if name not in suite.training_sets:
+        return [find_split(suite, name, "train", settings)]
+    together = suite.training_sets[name]
+    datasets = [together.datasets.format(**level) for level in levels(together, settings)]
+    return [find_split(suite, dataset, "train", settings) for dataset in datasets]
+
+
+def levels(facts: Track | TrainingSet, settings: Settings) -> Iterator[dict[str, int]]:
+    """Every combination of its levels under the settings."""
     values = []
-    for setting in track.each.values():
+    for setting in facts.each.values():
         if not isinstance(getattr(settings, setting, None), tuple):
-            raise UserError(f"a track's `each` names '{setting}', which is no setting that lists levels")
+            raise UserError(f"an `each` of suite.yaml names '{setting}', which is no setting that lists levels")
         values.append(getattr(settings, setting))
     for combination in itertools.product(*values):
-        yield dict(zip(track.each, combination, strict=True))
+        yield dict(zip(facts.each, combination, strict=True))
 
 
 def find_split(suite: Suite, dataset: str, split: str, settings: Settings) -> Split:
@@ -133,7 +152,7 @@ def _read_shown(path: Path, suite: Suite) -> Shown:
         if kind == "dataset":
             _find_dataset(suite, name)
         elif name not in known[kind]:
-            raise UserError(f"{_short(path)}: unknown {kind} '{name}'; {nearest(name, known[kind])}")
+            raise UserError(f"{_short(path)}: the suite has no {kind} '{name}'; {nearest(name, known[kind])}")
     return shown
 
 

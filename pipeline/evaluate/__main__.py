@@ -53,7 +53,7 @@ def evaluate(job: EvaluateJob, device: torch.device) -> tuple[Scores, dict[str, 
         for first, batch in episodes(job, device):
             pictures.add_supports(first, batch.supports.frames)
             for shots, scorer in scorers.items():
-                for q, (query, prediction) in enumerate(predict(segmenter, batch, shots)):
+                for q, (query, prediction) in enumerate(predict(segmenter, batch, shots, job.truth)):
                     if query.masks is None:
                         raise UserError(f"{job.data} has no masks to score against")
                     scorer.add(first, q, prediction, query.masks, batch.supports.objects)

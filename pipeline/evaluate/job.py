@@ -25,6 +25,8 @@ class EvaluateJob(Facts):
     """Manifest of the test split."""
     oracle: dict[str, str] = {}
     """Oracle field -> manifest of the store that holds it; only for plugins that declare the field."""
+    truth: bool = False
+    """Whether queries carry their own mask as the oracle field `truth`."""
     episodes: int
     """How many of the split's episodes, from the first."""
     shots: list[int]

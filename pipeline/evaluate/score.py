@@ -52,11 +52,19 @@ class Scorer:
         self.columns[statistic].setdefault(column, []).extend(plain)
 
 
-def predict(segmenter: Segmenter, batch: Batch, shots: int) -> Iterator[tuple[Frame, Prediction]]:
-    """Adapt to the first `shots` shots and predict every query; the query is handed over without its mask."""
+def predict(segmenter: Segmenter, batch: Batch, shots: int, truth: bool = False) -> Iterator[tuple[Frame, Prediction]]:
+    """Adapt to the first `shots` shots and predict every query; it is handed over without its mask.
+
+    With `truth` it carries its mask as the oracle field of that name.
+    """
     state = segmenter.adapt(batch.supports.first(shots))
-    blind = (replace(query, masks=None) for query in batch.queries)
+    blind = (_blind(query, truth) for query in batch.queries)
     yield from zip(batch.queries, segmenter.predict(state, blind), strict=True)
+
+
+def _blind(query: Frame, truth: bool) -> Frame:
+    shown = {"truth": query.masks} if truth and query.masks is not None else {}
+    return replace(query, masks=None, oracle={**query.oracle, **shown})
 
 
 class Pictures:

@@ -102,8 +102,8 @@ def replay(store: Path) -> Replay:
     arrays, attributes = read_stream(store)
     values = attributes["parameters"]
     clutter = _check(values["characters"], values.get("occluders", 0), values.get("empty", 0.0))
-    split = _find_split(attributes["split"])
-    drawn = ClutteredOmniglot(arrays["drawings"], split=split, clutter=clutter, instances=False)
+    split, instances = _find_split(attributes["split"]), attributes["split"].endswith(_ORACLE)
+    drawn = ClutteredOmniglot(arrays["drawings"], split=split, clutter=clutter, instances=instances)
     return Replay(drawn, attributes["episodes"])
 
 

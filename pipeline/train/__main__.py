@@ -23,7 +23,7 @@ from pipeline.system import build_system
 from pipeline.train.feed import Shards
 from pipeline.train.job import TrainJob
 from pipeline.train.loop import train
-from pipeline.train.shards import open_split
+from pipeline.train.shards import WithOracle, open_split
 from pipeline.work import already_published, work_folder
 
 
@@ -35,7 +35,8 @@ def main() -> None:
     job = read_job(parser, TrainJob, arguments)
     modules = [f"pipeline.render.{name}" for name in job.renderers.values()]
     code = code_digest(code_files("pipeline.train.__main__", f"plugins.{job.plugin}.model", *modules))
-    inputs = input_digests(Path(path) for path in [*job.data.values(), *job.needs.values()])
+    shown = [path for fields in job.oracle.values() for path in fields.values()]
+    inputs = input_digests(Path(path) for path in [*job.data.values(), *shown, *job.needs.values()])
     recipe = job.model_dump(mode="json")
     with share(job.device, arguments.gpu, job.threads) as device, _ranks(device) as first:
         start = time.monotonic()
@@ -81,7 +82,10 @@ def _publish(
     staged = work / "model"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.weights().items()}
+    # Copies: tied layers have several names for one tensor, which safetensors does not write.
+    weights = {
+        name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in model.weights().items()
+    }
     (staged / "weights.safetensors").write_bytes(save(weights))  # save_file hides that a disk is full
     shutil.copyfile(work / "log.jsonl", staged / "log.jsonl")
     manifest = Manifest(
@@ -108,12 +112,9 @@ def _train(
         raise UserError(
             f"plugins/{job.plugin}: plugin.yaml says trained, but build returned no stages; correct one of them"
         )
-    splits: dict[str, tuple[Shards, Mapping[str, Any]]] = {
-        name: open_split(Path(manifest), job.renderers.get(name)) for name, manifest in job.data.items()
-    }
     train(
         model,
-        splits,
+        {name: _open(job, name) for name in job.data},
         work=work,
         digest=digest_text(canonical([job.model_dump(mode="json"), code, dict(inputs)])),
         seed=job.seed,
@@ -122,6 +123,13 @@ def _train(
         compile=job.compile,
     )
     return model
+
+
+def _open(job: TrainJob, name: str) -> tuple[Shards, Mapping[str, Any]]:
+    split, attributes = open_split(Path(job.data[name]), job.renderers.get(name))
+    shown = job.oracle.get(name, {})
+    oracles = {field: open_split(Path(path), job.renderers.get(name))[0] for field, path in shown.items()}
+    return WithOracle(split, oracles) if oracles else split, attributes
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ class TrainJob(Facts):
     """Training parameters, keyword arguments of the plugin's `build`."""
     data: dict[str, str]
     """Train split (`clutter-n32/train`) -> its manifest."""
+    oracle: dict[str, dict[str, str]] = {}
+    """Train split -> oracle field -> manifest of the store that holds it; only for plugins that declare the field."""
     renderers: dict[str, str] = {}
     """Train split -> renderer module, for splits whose manifest is of kind `stream`."""
     needs: dict[str, str] = {}

@@ -36,13 +36,21 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, dilation: int = 1) -> Tensor:
         """(B, inputs, H, W) -> (B, outputs, H, W)."""
-        reach = (self.conv.kernel_size[0] - 1) * dilation
-        before, after = reach // 2, reach - reach // 2
-        if before != after:
-            x = F.pad(x, (before, after, before, after))
-        x = F.conv2d(x, self.conv.weight, padding=before if before == after else 0, dilation=dilation)
+        return self.activate(convolve(x, self.conv.weight, dilation))
+
+    def activate(self, x: Tensor) -> Tensor:
+        """What follows the convolution: layer norm and ReLU, (B, outputs, H, W) -> the same shape."""
         x = layer_norm(x, self.shift) if self.norm else x + self.shift[:, None, None]
         return F.relu(x) if self.relu else x
+
+
+def convolve(x: Tensor, weight: Tensor, dilation: int = 1) -> Tensor:
+    """Convolve (B, I, H, W) with (O, I, k, k) to (B, O, H, W); an odd pixel of padding goes to the bottom and right."""
+    reach = (weight.shape[-1] - 1) * dilation
+    before, after = reach // 2, reach - reach // 2
+    if before != after:
+        x = F.pad(x, (before, after, before, after))
+    return F.conv2d(x, weight, padding=before if before == after else 0, dilation=dilation)
 
 
 class Encoder(nn.Module):

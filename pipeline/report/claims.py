@@ -148,7 +148,7 @@ def _side(quantity: _Quantity, low: float, high: float, episodes: int) -> tuple[
         return "holds", ""
     if high < least or most < low:
         return "does not hold", ""
-    return "not enough budget", f"too few episodes ({episodes:,}), the interval contains the border"
+    return "not enough budget", f"too few episodes: {episodes:,}, the interval contains the border"
 
 
 def _short(entries: Sequence[Entry]) -> str:
@@ -163,7 +163,7 @@ def _short(entries: Sequence[Entry]) -> str:
     }
     least = min(seen, key=lambda system: seen[system], default="")
     if least and seen[least] < LEAST_SCHEDULE:
-        return f"{least} saw {100 * seen[least]:.2g} % of the published training, less than {LEAST_SCHEDULE:.0%}"
+        return f"{least} saw {100 * seen[least]:.2g} % of the published training, less than {100 * LEAST_SCHEDULE:g} %"
     return ""
 
 
@@ -191,12 +191,12 @@ def _combine(claim: Claim, verdicts: Sequence[Verdict], missing: bool) -> Verdic
 
 
 def _reason(verdict: Verdict, checks: Sequence[Check], missing: Mapping[str, str]) -> str:
-    """`too few episodes (200): clutter-n4, clutter-n8; no number: masknet on clutter-n256`."""
+    """`too few episodes: 200, ... (clutter-n4, clutter-n8); no number: masknet on clutter-n256`."""
     groups: dict[str, list[str]] = {}
     for check in checks:
         if check.verdict == verdict and verdict in ("does not hold", "not enough budget"):
             groups.setdefault(check.why or "not so", []).append(check.where)
-    parts = [f"{why}: {', '.join(places)}" for why, places in groups.items()]
+    parts = [f"{why} ({', '.join(places)})" for why, places in groups.items()]
     holes: dict[str, list[str]] = {}
     for dataset, systems in missing.items():
         holes.setdefault(systems, []).append(dataset)

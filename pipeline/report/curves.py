@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.report.aggregates import iou, thresholds
-from pipeline.report.figure import STYLE, grid, paler, shades, svg
+from pipeline.report.figure import STYLE, grid, paler, panel_title, shades, svg
 from pipeline.report.job import Cell, Metric
 from pipeline.report.results import columns_of
 from pipeline.report.row import Row, label, metric_title, natural
@@ -22,6 +23,10 @@ Key = tuple[str, str]
 """Label of a system, and the split."""
 Marks = Mapping[str, tuple[str, str]]
 """Label -> colour and marker: the same in all figures of a suite."""
+
+FEW = 4
+"""So many lines have their legend below, and two such figures stand side by side."""
+BELOW: dict[str, Any] = {"loc": "outside lower center", "ncols": 2}
 
 
 def curve(plot: Curve, entries: Sequence[Entry], marks: Marks, recorded: Sequence[Row] = ()) -> str | None:
@@ -38,22 +43,24 @@ def curve(plot: Curve, entries: Sequence[Entry], marks: Marks, recorded: Sequenc
         return None
     style = {key: (paler(marks[key[0]][0], 0.5 * (key[1] != plot.splits[0])), marks[key[0]][1]) for key in drawn}
     with matplotlib.rc_context(STYLE):
-        figure = Figure(
-            figsize=(9.2 if len(drawn) > 3 else 7.4, max(3.6, 0.7 + 0.185 * len(drawn))), layout="constrained"
-        )
+        few = len(drawn) <= FEW
+        size = (5.7, 4.3) if few else (9.4, max(4.2, 0.3 + 0.2 * (len(drawn) + 3)))
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
         for key, points in printed.items():
             values = [100 * float(row.published or 0) for _, row in points]
             axes.plot([x for x, _ in points], values, "--", color=style[key][0], linewidth=1.1, alpha=0.75)
+        main = {name for name, _ in printed} or {name for name, _ in ours}  # variants of theirs are thinner
         for key, points in ours.items():
-            _with_interval(axes, points, *style[key])
+            _with_interval(axes, points, *style[key], 1.7 if key[0] in main else 0.9)
         for key, points in kept.items():
             values = [100 * (row.value or 0) for _, row in points]
             axes.plot([x for x, _ in points], values, "D", color=style[key][0], markerfacecolor="white")
         _axis(axes, plot, sorted({x for line in (*ours.values(), *printed.values()) for x, _ in line}))
         axes.set_ylabel(f"{metric_title(plot.metric)}, %")
         names = {key: key[0] if len(plot.splits) == 1 else f"{key[0]}, {key[1]}" for key in drawn}
-        _legend(figure, {names[key]: style[key] for key in drawn}, bool(kept))
+        handles = _handles({names[key]: style[key] for key in drawn}, bool(kept))
+        figure.legend(handles=handles, **BELOW if few else {"loc": "outside right upper"})
         return svg(figure, plot.title)
 
 
@@ -92,12 +99,12 @@ def _lines(plot: Curve, rows: Sequence[Row]) -> dict[Key, list[Point]]:
     return {key: sorted(points, key=lambda point: point[0]) for key, points in lines.items()}
 
 
-def _with_interval(axes: Axes, points: Sequence[Point], colour: str, marker: str) -> None:
+def _with_interval(axes: Axes, points: Sequence[Point], colour: str, marker: str, width: float) -> None:
     at = [x for x, _ in points]
     low = [100 * (row.ci_low or 0) for _, row in points]
     high = [100 * (row.ci_high or 0) for _, row in points]
     axes.vlines(at, low, high, color=colour, linewidth=3, alpha=0.35)
-    axes.plot(at, [100 * (row.value or 0) for _, row in points], "-", marker=marker, color=colour)
+    axes.plot(at, [100 * (row.value or 0) for _, row in points], "-", marker=marker, color=colour, linewidth=width)
 
 
 def _axis(axes: Axes, plot: Curve, levels: Sequence[float]) -> None:
@@ -109,7 +116,7 @@ def _axis(axes: Axes, plot: Curve, levels: Sequence[float]) -> None:
     axes.set_ylim(0, 102)
 
 
-def _legend(figure: Figure, style: Marks, recorded: bool) -> None:
+def _handles(style: Marks, recorded: bool) -> list[Line2D]:
     grey = "#475467"
     kinds = [
         Line2D([], [], color=grey, marker="o", label="this run, with 95 % interval"),
@@ -118,7 +125,7 @@ def _legend(figure: Figure, style: Marks, recorded: bool) -> None:
     if recorded:
         kinds.append(Line2D([], [], color=grey, marker="D", markerfacecolor="white", ls="", label="recorded"))
     lines = [Line2D([], [], color=colour, marker=mark, label=name) for name, (colour, mark) in style.items()]
-    figure.legend(handles=[*lines, *kinds], loc="outside right upper")
+    return [*lines, *kinds]
 
 
 def _asked(plot: Sweep, cell: Cell) -> bool:
@@ -134,5 +141,5 @@ def _panel(axes: Axes, name: str, cells: Sequence[Cell], metric: Metric, shade: 
         axes.plot(steps, values, color=shade[cell.dataset])
     if "threshold" in metric.parameters:
         axes.axvline(metric.parameters["threshold"], color="#98a2b3", linestyle=":", linewidth=1.2)
-    axes.set_title(name)
+    axes.set_title(panel_title(name))
     axes.set_ylim(0, 102)

@@ -2,6 +2,7 @@
 
 import io
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 9.5,
-    "axes.titlesize": 10,
+    "axes.titlesize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#98a2b3",
@@ -73,6 +74,11 @@ def shades(names: Sequence[str]) -> dict[str, str]:
     gradient = matplotlib.colormaps["viridis_r"]
     steps = max(len(names) - 1, 1)
     return {name: matplotlib.colors.to_hex(gradient(0.15 + 0.8 * index / steps)) for index, name in enumerate(names)}
+
+
+def panel_title(name: str) -> str:
+    """The name in lines that fit a small panel."""
+    return textwrap.fill(name, 28)
 
 
 def svg(figure: Figure, title: str) -> str:

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
 from pipeline.report.aggregates import Floats
-from pipeline.report.figure import STYLE, grid, shades, svg
+from pipeline.report.figure import STYLE, grid, panel_title, shades, svg
 from pipeline.report.job import Cell
 from pipeline.report.row import natural
 
@@ -41,7 +41,7 @@ def learning(cells: Sequence[Cell]) -> str | None:
                 axes.plot(samples, losses, color=shade[name], linewidth=1.2)
                 for end in ends[:-1]:
                     axes.axvline(end, color="#98a2b3", linestyle=":", linewidth=1)
-            axes.set_title(system)
+            axes.set_title(panel_title(system))
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))

@@ -17,6 +17,7 @@ from pipeline.layers.targets import Targets, show_targets
 from pipeline.segmenter import Batch, Frame, Prediction, Segmenter, Supports
 from pipeline.train.supervised import Supervised, halved_at
 
+Colour = Literal["rgb", "grey", "white"]
 TARGET, SCENE = 32, 96
 """Side of the target picture and of the scene, in pixels."""
 
@@ -33,6 +34,7 @@ def build(
     matching: Literal["inner_product", "cosine"] = "inner_product",
     decoder_kernels: Literal["code", "paper"] = "code",
     tied: bool = False,
+    target_colour: Colour = "rgb",
     accumulate: int = 1,
 ) -> "SiameseUNet":
     """The whole network with its numbers, and its one stage of training."""
@@ -45,6 +47,7 @@ def build(
         scene=scene,
         decoder=Decoder(channels, kernels, logit_norm=logit_norm),
         matching=matching,
+        target_colour=target_colour,
     )
     network.stages = (
         Supervised(
@@ -65,9 +68,12 @@ def build(
 class SiameseUNet(Segmenter):
     """Finds the target in the scene and segments it."""
 
-    def __init__(self, *, target: Encoder, scene: Encoder, decoder: Decoder, matching: str) -> None:
+    def __init__(
+        self, *, target: Encoder, scene: Encoder, decoder: Decoder, matching: str, target_colour: Colour
+    ) -> None:
         """Encoders are separate copies unless `target` is `scene`."""
         super().__init__()
+        self.target_colour = target_colour
         self.target, self.scene, self.decoder, self.matching = target, scene, decoder, matching
 
     def forward(self, targets: Tensor, scenes: Tensor) -> Tensor:
@@ -76,6 +82,10 @@ class SiameseUNet(Segmenter):
 
     def embed(self, targets: Tensor) -> Tensor:
         """Target pictures (B, 3, 32, 32) -> embeddings (B, 16 f)."""
+        if self.target_colour == "grey":
+            targets = targets.mean(1, keepdim=True).expand_as(targets)
+        elif self.target_colour == "white":
+            targets = (targets.amax(1, keepdim=True) > 0).to(targets.dtype).expand_as(targets)
         return self.target.embed(targets)
 
     def decode(self, target: Tensor, skips: list[Tensor]) -> Tensor:

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_MOST_COLOURS = 256
-"""A frame with more colours is no pile of uniformly coloured characters: the heaviest clutter has 256 of them."""
-
 
 @dataclass(frozen=True)
 class Candidates:
@@ -41,22 +38,6 @@ def separate(instances: Tensor, side: int) -> Candidates:
     # A ring wider than the square has no ink inside it.
     held = areas > 0
     return Candidates(names[held], crops[held], areas[held])
-
-
-def colour_instances(image: Tensor) -> Tensor:
-    """An instance map (H, W) int64 of an image (3, H, W) uint8: one instance a colour, the commonest is background.
-
-    Distinct characters have distinct colours (specification, section 2.3). A frame of more than 256 of them is one
-    instance: all that is not background.
-    """
-    red, green, blue = image.long().unbind(0)
-    packed = red << 16 | green << 8 | blue
-    _, colour, counts = torch.unique(packed, return_inverse=True, return_counts=True)
-    background: Tensor = colour == counts.argmax()
-    if len(counts) > _MOST_COLOURS + 1:
-        return background.logical_not().long()
-    instances: Tensor = (colour + 1).masked_fill(background, 0)
-    return instances
 
 
 def shrink(picture: Tensor, scale: float) -> Tensor:

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
+from pipeline.layers.instances import instances_of
 from pipeline.segmenter import Frame, Prediction, Segmenter, Supports
-from plugins.template_matching.candidates import Candidates, colour_instances, separate, shrink
+from plugins.template_matching.candidates import Candidates, separate, shrink
 from plugins.template_matching.correlation import Normalise
 from plugins.template_matching.grid import Grid
 from plugins.template_matching.search import Search
@@ -76,8 +77,7 @@ class TemplateMatching(Segmenter):
         masks = torch.zeros(*shape, *size, device=device)
         centres = torch.full((*shape, 2), torch.nan, device=device)
         scores = torch.full(shape, NOTHING, device=device)
-        for b, objects in enumerate(state):
-            instances = self._instances(query, b)
+        for b, (objects, instances) in enumerate(zip(state, instances_of(query), strict=True)):
             candidates: dict[float, Candidates] = {}
             for o, examples in enumerate(objects):
                 for example in examples:
@@ -95,12 +95,6 @@ class TemplateMatching(Segmenter):
         if len(match.scores) == 0:
             return NOTHING, None
         return float(match.scores[0]), candidates.names[match.owners[0]]
-
-    @staticmethod
-    def _instances(query: Frame, episode: int) -> Tensor:
-        if "instances" in query.oracle:
-            return query.oracle["instances"][episode].long()
-        return colour_instances(query.images[episode])
 
 
 def build(

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.centre import centre_of_mass
 from pipeline.evaluate.statistics import centre_distance, choice, overlap
-from pipeline.evaluate.statistics.centre_distance import centre_of_mass
 from pipeline.segmenter import Prediction
 
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from pipeline.centre import centre_of_mass
 from pipeline.segmenter import Prediction
 
 
@@ -20,12 +21,3 @@ def measure(prediction: Prediction, truth: Tensor, objects: int, *, threshold: f
     numbers = torch.arange(1, objects + 1, device=truth.device, dtype=truth.dtype)
     true = centre_of_mass(truth.unsqueeze(1) == numbers[:, None, None])
     return {"distance": (centres.floor() - true.floor()).square().sum(dim=-1).sqrt()}
-
-
-def centre_of_mass(masks: Tensor) -> Tensor:
-    """Mean x and y of the pixels of masks (..., H, W), as (..., 2) float64; NaN for an empty mask."""
-    weights = masks.double()
-    height, width = masks.shape[-2:]
-    x = (weights.sum(dim=-2) * torch.arange(width, device=masks.device)).sum(dim=-1)
-    y = (weights.sum(dim=-1) * torch.arange(height, device=masks.device)).sum(dim=-1)
-    return torch.stack([x, y], dim=-1) / weights.sum(dim=(-2, -1)).unsqueeze(-1)

@@ -2,7 +2,8 @@
 
 import torch
 
-from plugins.template_matching.candidates import colour_instances, separate, shrink
+from pipeline.layers.instances import colour_instances
+from plugins.template_matching.candidates import separate, shrink
 
 
 def test_visible_parts_lie_around_their_centres_of_mass():

@@ -1,0 +1,48 @@
+"""Cluttered discriminator: picks among crops around the scene's characters, clutter and all (paper, section 3.3).
+
+Shapes at the published width f = 24: target and crops 3x32x32 -> 384; a crop shows the scene as it is
+around a character, whose place an oracle gives.
+Parameters: 984,096 + 984,096 (encoders) + 384 (comparison) = 1,968,576.
+"""
+
+import torch
+
+from pipeline.layers.clutter import Encoder, weight_groups
+from pipeline.layers.comparison import Comparison
+from pipeline.layers.discriminator import CropDiscriminator, CropLoss
+from pipeline.train.supervised import Supervised, halved_at
+
+
+def build(
+    *,
+    features: int = 24,
+    samples: int = 40_000_000,
+    batch: int = 250,
+    epochs: int = 20,
+    learning_rate: float = 5e-4,
+    decay: float = 1e-9,
+    tied: bool = False,
+) -> CropDiscriminator:
+    """The whole network with its numbers, and its one stage of training."""
+    f = features
+    channels = (2 * f, 4 * f, 8 * f, 8 * f, 16 * f, 16 * f)  # e1..e6; at f = 24: 48, 96, 192, 192, 384, 384
+    crop = Encoder(channels)
+    network = CropDiscriminator(
+        target=crop if tied else Encoder(channels),
+        crop=crop,
+        comparison=Comparison(channels[-1]),
+        view="scene",
+    )
+    network.stages = (
+        Supervised(
+            CropLoss(network),
+            name="discriminate",
+            samples=samples,
+            batch=batch,
+            optimizer=lambda losses: torch.optim.Adam(
+                weight_groups(losses, decay), lr=learning_rate, betas=(0.9, 0.999), eps=1e-8
+            ),
+            schedule=halved_at(epochs, epochs // 2, 3 * epochs // 4, 7 * epochs // 8),
+        ),
+    )
+    return network

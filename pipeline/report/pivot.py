@@ -1,5 +1,6 @@
 """The published table beside ours: systems down, data sets across."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ class Pivot:
     metric: str
     split: str
     track: str
-    """Track of its cells; empty where none is ours."""
+    """Track of most of its cells; empty where none is ours."""
     tables: str
     """Where the papers print it (`Table 1`), or nothing."""
     datasets: list[str]
@@ -69,7 +70,8 @@ def _pivot(entries: Sequence[Entry], order: Sequence[str]) -> Pivot:
     tables = {entry.row.table: None for entry in entries if entry.published}
     lines = [_line(name, [e for e in entries if label_of(e.row) == name], datasets) for name in names]
     first = entries[0].row
-    track = next((entry.cell.track for entry in entries if entry.cell), "")
+    tracks = Counter(entry.cell.track for entry in entries if entry.cell)  # several may share a table: the main one
+    track = max(tracks, key=lambda name: tracks[name], default="")
     return Pivot(first.metric, first.split, track, ", ".join(tables), datasets, lines)
 
 

@@ -42,6 +42,7 @@ def test_published_and_ours_stand_side_by_side() -> None:
     assert "best_proposal" in page
     assert page.count("<svg") == 3  # curve, thresholds, learning
     assert "A paper &lt;1&gt;" in page
+    assert "clutter-n4 to clutter-n32" in page  # the claim's only check
     assert "Built-in sample" not in page
 
 

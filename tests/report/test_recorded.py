@@ -26,6 +26,7 @@ def test_a_record_tells_what_it_was_trained_on() -> None:
     rows = {(row.system, row.dataset, row.metric): row for row in read_recorded(Path("recorded.tsv"))}
     unet = rows["unet", "clutter-n4", "iou"]
     assert (unet.samples, unet.episodes, unet.seconds, unet.device) == (30, 30, 11.5, "cpu (2 threads)")
+    assert (unet.schedule, rows["matching", "clutter-n4", "iou"].schedule) == (0.5, None)
     assert rows["matching", "clutter-n4", "iou"].samples is None
     assert unet.row("clutter", []).value == pytest.approx(entries(job)[1].row.value, abs=1e-6)
 

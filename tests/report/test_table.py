@@ -105,6 +105,7 @@ def test_the_summary_nests_every_number() -> None:
     value = nested["clutter"]["test_one_shot"]["localization_accuracy"]["matching"]["clutter-n32"]
     assert value == pytest.approx(1 / 3, abs=1e-6)
     assert "best_proposal" not in nested["clutter"]["test_one_shot"]["iou"]
+    assert nested["clutter"]["claims"] == {"falls": "not enough budget"}
 
 
 def test_one_system_needs_its_own_scores_alone() -> None:

@@ -1,0 +1,92 @@
+"""Figures: which systems, splits and tracks a curve has, one target at all levels, and colours that differ."""
+
+import re
+from typing import Any
+
+import pytest
+
+from pipeline.report.curves import curve, sweep
+from pipeline.report.figure import marks
+from pipeline.report.job import ReportJob
+from pipeline.report.page import render
+from pipeline.report.row import label
+from pipeline.report.shown import Curve, Levels, Sweep
+from pipeline.report.strips import at_levels
+from pipeline.report.table import entries
+from tests.report.miniature import FIGURES, write_project
+
+CURVE, SWEEP, LEVELS = FIGURES
+
+
+def drawn(job: ReportJob, **changes: Any) -> str:
+    found = entries(job)
+    mark = marks(label(entry.row) for entry in found)
+    return curve(Curve.model_validate(CURVE | changes), found, mark) or ""
+
+
+def with_copies(**changes: Any) -> ReportJob:
+    """The project, and its network's cells once more, changed."""
+    job = write_project()
+    copies = [cell.model_copy(update=changes) for cell in job.cells if cell.system == "unet"]
+    return job.model_copy(update={"cells": [*job.cells, *copies]})
+
+
+def test_a_curve_draws_all_systems_or_those_it_names() -> None:
+    job = write_project()
+    every = drawn(job)
+    assert all(f">{name}<" in every for name in ("unet", "matching", "best_proposal"))
+    one = drawn(job, systems=["unet"])
+    assert ">unet<" in one
+    assert ">matching<" not in one
+    assert drawn(job, systems=["nobody"]) == ""
+
+
+def test_two_splits_of_a_system_are_two_lines_of_one_colour_family() -> None:
+    both = drawn(with_copies(split="test_train"), systems=["unet"], splits=["test_one_shot", "test_train"])
+    assert ">unet, test_one_shot<" in both
+    assert ">unet, test_train<" in both
+
+
+def test_lines_of_several_tracks_share_a_curve() -> None:
+    job = with_copies(track="joint", trained_on="clutter-all")
+    assert "trained on clutter-all" not in drawn(job)
+    assert ">unet, trained on clutter-all<" in drawn(job, tracks=["scenes", "joint"])
+
+
+def test_a_sweep_has_a_panel_for_each_system_it_names() -> None:
+    job = write_project()
+    metric = job.suites[0].metrics["iou"]
+    both = sweep(Sweep.model_validate(SWEEP), entries(job), metric) or ""
+    assert all(f">{name}<" in both for name in ("unet", "matching"))
+    one = sweep(Sweep.model_validate(SWEEP | {"systems": ["matching"]}), entries(job), metric) or ""
+    assert ">unet<" not in one
+
+
+def test_one_target_at_all_levels_is_the_first_episode_of_each() -> None:
+    job = write_project()
+    strip = at_levels(Levels.model_validate(LEVELS), job.cells)
+    assert [name for name, _ in strip] == ["clutter-n4", "clutter-n32"]
+    assert len({episode.supports[0] for _, episode in strip}) == 1
+    assert at_levels(Levels.model_validate(LEVELS | {"split": "test_train"}), job.cells) == []
+    assert "One target" in render(job)
+
+
+def test_names_have_marks_of_their_own() -> None:
+    found = marks(f"system{number}" for number in range(30))
+    assert len(set(found.values())) == 30
+    assert len({colour for colour, _ in list(found.values())[:10]}) == 10
+
+
+@pytest.mark.parametrize("count", [1, 5, 23])
+def test_a_legend_fits_its_figure(count: int) -> None:
+    job = write_project()
+    copies = [
+        cell.model_copy(update={"system": f"a_system_with_a_name-{number}"})
+        for number in range(count)
+        for cell in job.cells[:1]
+    ]
+    figure = drawn(job.model_copy(update={"cells": copies}))
+    high = float(re.findall(r'viewBox="0 0 \S+ (\S+)"', figure)[0])
+    places = [float(y) for y in re.findall(r'<text [^>]*?y="([^"]+)"', figure)]
+    assert len(places) > count
+    assert 0 < min(places) < max(places) < high

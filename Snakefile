@@ -6,6 +6,7 @@ import sys
 sys.path.insert(0, workflow.basedir)
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
 
+from pipeline.launch import announce
 from pipeline.plan import NAME, Plan, count_gpus
 from pipeline.snakefile import forget_dead_runs, or_exit, require_records
 
@@ -37,6 +38,10 @@ SCORES = "results/scores/{profile}/{system}/{trained_on}/{tested_on}/{augmentati
 wildcard_constraints:
     **dict.fromkeys("origin source profile dataset split system trained_on tested_on augmentation".split(), NAME),
     seed=r"\d+",
+
+
+onstart:  # not of a dry run
+    announce(workflow.local_exec)
 
 
 # On a cluster these run where Snakemake does: its nodes may see no network, and a table takes no time.
@@ -133,7 +138,7 @@ rule render_split:
         "envs/cpu.yaml"
     threads: plan.settings.threads
     shell:
-        "python -m pipeline.render --job {params.job:q} --output {output.manifest} --threads {threads} > {log} 2>&1"
+        "python -m pipeline.launch render --job {params.job:q} --output {output.manifest} --threads {threads} > {log} 2>&1"
 
 
 rule train_system:
@@ -156,7 +161,7 @@ rule train_system:
     resources:
         gpu=gpu("train", MODEL + ".json"),
     shell:
-        "{plan.launcher} -m pipeline.train --job {params.job:q} --output {output.manifest} --gpu {resources.gpu} > {log} 2>&1"
+        "{plan.launcher} -m pipeline.launch train --job {params.job:q} --output {output.manifest} --gpu {resources.gpu} > {log} 2>&1"
 
 
 rule evaluate_system:
@@ -179,7 +184,7 @@ rule evaluate_system:
     resources:
         gpu=gpu("evaluate", SCORES + ".json"),
     shell:
-        "python -m pipeline.evaluate --job {params.job:q} --output {output.scores} --gpu {resources.gpu} > {log} 2>&1"
+        "python -m pipeline.launch evaluate --job {params.job:q} --output {output.scores} --gpu {resources.gpu} > {log} 2>&1"
 
 
 rule write_table:

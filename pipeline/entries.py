@@ -39,6 +39,9 @@ def _check_track(system: System, enters: Enters, suite: Suite, where: str) -> No
         hint = nearest(enters.track, suite.tracks)
         raise UserError(f"{where}: the suite '{enters.suite}' has no track '{enters.track}'; {hint}")
     track = suite.tracks[enters.track]
+    for level in enters.levels:
+        if level not in track.each:
+            raise UserError(f"{where}: the track '{enters.track}' has no level '{level}'; {nearest(level, track.each)}")
     tested = {path.partition("/")[2] for path in track.tested_on}
     for split in enters.splits or []:
         if split not in tested:

@@ -179,6 +179,10 @@ class Jobs:
             threads=self._settings.threads,
         )
 
+    def render_alone(self, split: Split, field: str) -> str:
+        """Add the rendering of one split, or of its oracle data `field` where that is not empty."""
+        return self.render(split, f"{split.split}-{field}" if field else split.split, split.oracles.get(field))
+
     def download(self, source: str) -> str:
         """Add the fetching of one source, or the generation of its sample; return its manifest."""
         if source not in self._sources:

@@ -16,7 +16,7 @@ from pipeline.plugin import Enters, System, find_plugins, systems
 from pipeline.report.job import Cell, ReportJob
 from pipeline.report.job import Suite as ReportedSuite
 from pipeline.settings import Settings, by_profile, load_settings
-from pipeline.suite import Split, Suite, Track, find_split, levels, load_suites
+from pipeline.suite import Split, Suite, Track, describes, find_split, levels, load_suites
 
 NAME = r"[a-z0-9_]+(-[a-z0-9_]+)*"
 """What every wildcard of the Snakefile matches: `_` inside a name, `-` before a variant, level, fold or split."""
@@ -54,6 +54,8 @@ class Plan:
 
     def find(self, stage: str, output: str) -> Job:
         """The job that writes `output`; `UserError` where the current settings have no such job."""
+        if output not in self.jobs[stage] and stage == "render":
+            self._render(output)
         if output not in self.jobs[stage]:
             current = f"profile {self.settings.profile}, suites {', '.join(self.settings.suites)}"
             raise UserError(
@@ -106,6 +108,8 @@ class Plan:
         """Add the jobs and the cells of one system in one track."""
         track, most = suite.tracks[enters.track], by_profile(enters.episodes, self.settings.profile)
         for level in levels(track, self.settings):
+            if any(level[name] not in chosen for name, chosen in enters.levels.items()):
+                continue
             train_set = track.trained_on.format(**level) if track.trained_on else None
             for tested_on in track.tested_on:
                 dataset, name = tested_on.format(**level).split("/")
@@ -116,6 +120,16 @@ class Plan:
                     for augmentation, (scores, models) in found.items():
                         facts = (train_set, split, augmentation, scores, models, schedule)
                         self.cells += _cells(system, enters, track, *facts)
+
+    def _render(self, output: str) -> None:
+        """Add the rendering of a split that no track asks for but a suite describes: to look at, or to export."""
+        *folder, dataset, name = output.removesuffix(".json").split("/")
+        if folder != ["data", "episodes", self.settings.profile]:
+            return
+        split, _, field = name.partition("-")
+        for suite in self._suites.values():
+            if describes(suite, dataset, split, field):
+                self._jobs.render_alone(find_split(suite, dataset, split, self.settings), field)
 
     def _report(self) -> ReportJob:
         return ReportJob(

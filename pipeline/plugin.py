@@ -42,6 +42,8 @@ class Enters(Facts):
     """Test splits of the track; None means all of them."""
     episodes: int | dict[Profile, int] | None = None
     """At most so many episodes of a split, where the method is too slow for all."""
+    levels: dict[str, list[int]] = {}
+    """Level of the track -> the values it takes part in (`{n: [4, 32]}`); all of them where it is not named."""
     oracle: list[str] | None = None
     """Instead of the plugin's own fields, where the track's data lack them; None means those."""
 

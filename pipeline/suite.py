@@ -156,6 +156,15 @@ def _read_shown(path: Path, suite: Suite) -> Shown:
     return shown
 
 
+def describes(suite: Suite, dataset: str, split: str, field: str) -> bool:
+    """Whether the suite has such a split, with oracle data `field` where that is not empty."""
+    try:
+        facts, _ = _find_dataset(suite, dataset)
+    except UserError:
+        return False
+    return split in facts.splits and field in {"", *facts.oracles}
+
+
 def _find_dataset(suite: Suite, dataset: str) -> tuple[Dataset, dict[str, str]]:
     """The facts of a data set and the values of its levels: clutter-n32 is clutter-n{n} with n = 32."""
     for pattern, facts in suite.datasets.items():

@@ -21,6 +21,7 @@ Point = tuple[float, Row]
 """A level and the row that stands there."""
 Key = tuple[str, str]
 """Label of a system, and the split."""
+Lines = Mapping[Key, Sequence[Point]]
 Marks = Mapping[str, tuple[str, str]]
 """Label -> colour and marker: the same in all figures of a suite."""
 
@@ -42,22 +43,13 @@ def curve(plot: Curve, entries: Sequence[Entry], marks: Marks, recorded: Sequenc
     if not drawn:
         return None
     style = {key: (paler(marks[key[0]][0], 0.5 * (key[1] != plot.splits[0])), marks[key[0]][1]) for key in drawn}
+    few = len(drawn) <= FEW
+    size = (5.7, 4.3) if few else (9.4, max(4.2, 0.3 + 0.2 * (len(drawn) + 3)))
     with matplotlib.rc_context(STYLE):
-        few = len(drawn) <= FEW
-        size = (5.7, 4.3) if few else (9.4, max(4.2, 0.3 + 0.2 * (len(drawn) + 3)))
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
-        for key, points in printed.items():
-            values = [100 * float(row.published or 0) for _, row in points]
-            axes.plot([x for x, _ in points], values, "--", color=style[key][0], linewidth=1.1, alpha=0.75)
-        main = {name for name, _ in printed} or {name for name, _ in ours}  # variants of theirs are thinner
-        for key, points in ours.items():
-            _with_interval(axes, points, *style[key], 1.7 if key[0] in main else 0.9)
-        for key, points in kept.items():
-            values = [100 * (row.value or 0) for _, row in points]
-            axes.plot([x for x, _ in points], values, "D", color=style[key][0], markerfacecolor="white")
+        _draw(axes, ours, printed, kept, style)
         _axis(axes, plot, sorted({x for line in (*ours.values(), *printed.values()) for x, _ in line}))
-        axes.set_ylabel(f"{metric_title(plot.metric)}, %")
         names = {key: key[0] if len(plot.splits) == 1 else f"{key[0]}, {key[1]}" for key in drawn}
         handles = _handles({names[key]: style[key] for key in drawn}, bool(kept))
         figure.legend(handles=handles, **BELOW if few else {"loc": "outside right upper"})
@@ -99,6 +91,18 @@ def _lines(plot: Curve, rows: Sequence[Row]) -> dict[Key, list[Point]]:
     return {key: sorted(points, key=lambda point: point[0]) for key, points in lines.items()}
 
 
+def _draw(axes: Axes, ours: Lines, printed: Lines, kept: Lines, style: Mapping[Key, tuple[str, str]]) -> None:
+    for key, points in printed.items():
+        values = [100 * float(row.published or 0) for _, row in points]
+        axes.plot([x for x, _ in points], values, "--", color=style[key][0], linewidth=1.1, alpha=0.75)
+    main = {name for name, _ in printed} or {name for name, _ in ours}
+    for key, points in ours.items():
+        _with_interval(axes, points, *style[key], 1.7 if key[0] in main else 0.9)  # what no paper prints is thinner
+    for key, points in kept.items():
+        values = [100 * (row.value or 0) for _, row in points]
+        axes.plot([x for x, _ in points], values, "D", color=style[key][0], markerfacecolor="white")
+
+
 def _with_interval(axes: Axes, points: Sequence[Point], colour: str, marker: str, width: float) -> None:
     at = [x for x, _ in points]
     low = [100 * (row.ci_low or 0) for _, row in points]
@@ -113,6 +117,7 @@ def _axis(axes: Axes, plot: Curve, levels: Sequence[float]) -> None:
     axes.set_xticks(levels, labels=[f"{level:g}" for level in levels])
     axes.minorticks_off()
     axes.set_xlabel(plot.x_label)
+    axes.set_ylabel(f"{metric_title(plot.metric)}, %")
     axes.set_ylim(0, 102)
 
 

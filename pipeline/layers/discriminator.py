@@ -108,7 +108,7 @@ class CropLoss(nn.Module):
         same = torch.zeros_like(scores)
         same[:, 0] = 1
         loss = (score_loss(scores, same) * there).sum() / there.sum()
-        first = (scores.masked_fill(~there, -1).argmax(1) == 0).float().mean()
+        first = (scores[:, 0] > scores.masked_fill(~there, -1)[:, 1:].amax(1)).float().mean()
         return {"loss": loss, "first": first.detach()}
 
 

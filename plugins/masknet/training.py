@@ -91,7 +91,7 @@ class DiscriminatorLoss(nn.Module):
         scores = self.network.score(target, found, scenes)
         same = torch.zeros_like(scores)
         same[:, 0] = 1
-        first = (scores.argmax(1) == 0).float().mean()
+        first = (scores[:, 0] > scores[:, 1:].amax(1)).float().mean()
         return {"loss": score_loss(scores, same).mean(), "first": first.detach()}
 
 

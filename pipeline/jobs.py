@@ -181,6 +181,10 @@ class Jobs:
 
     def render_alone(self, split: Split, field: str) -> str:
         """Add the rendering of one split, or of its oracle data `field` where that is not empty."""
+        if field and field not in split.oracles:
+            raise UserError(
+                f"the data set '{split.dataset}' has no oracle data '{field}'; {nearest(field, split.oracles)}"
+            )
         return self.render(split, f"{split.split}-{field}" if field else split.split, split.oracles.get(field))
 
     def download(self, source: str) -> str:

@@ -126,9 +126,9 @@ class Plan:
         *folder, dataset, name = output.removesuffix(".json").split("/")
         if folder != ["data", "episodes", self.settings.profile]:
             return
-        split, _, field = name.partition("-")
         for suite in self._suites.values():
-            if describes(suite, dataset, split, field):
+            if describes(suite, dataset):
+                split, _, field = name.partition("-")
                 self._jobs.render_alone(find_split(suite, dataset, split, self.settings), field)
 
     def _report(self) -> ReportJob:

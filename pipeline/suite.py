@@ -156,22 +156,22 @@ def _read_shown(path: Path, suite: Suite) -> Shown:
     return shown
 
 
-def describes(suite: Suite, dataset: str, split: str, field: str) -> bool:
-    """Whether the suite has such a split, with oracle data `field` where that is not empty."""
-    try:
-        facts, _ = _find_dataset(suite, dataset)
-    except UserError:
-        return False
-    return split in facts.splits and field in {"", *facts.oracles}
+def describes(suite: Suite, dataset: str) -> bool:
+    """Whether the suite has such a data set."""
+    return any(_matches(pattern, dataset) for pattern in suite.datasets)
 
 
 def _find_dataset(suite: Suite, dataset: str) -> tuple[Dataset, dict[str, str]]:
     """The facts of a data set and the values of its levels: clutter-n32 is clutter-n{n} with n = 32."""
     for pattern, facts in suite.datasets.items():
-        match = re.fullmatch(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[a-z0-9]+)", re.escape(pattern)), dataset)
+        match = _matches(pattern, dataset)
         if match:
             return facts, match.groupdict()
     raise UserError(f"the suite describes no data set '{dataset}'; {nearest(dataset, suite.datasets)}")
+
+
+def _matches(pattern: str, dataset: str) -> re.Match[str] | None:
+    return re.fullmatch(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[a-z0-9]+)", re.escape(pattern)), dataset)
 
 
 def _fill(parameters: Mapping[str, Any], level: Mapping[str, str]) -> dict[str, Any]:

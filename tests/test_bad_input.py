@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from download.conftest import Server
-from miniature import Miniature
+from miniature import ROOT, Miniature
 
 from pipeline.plan import Plan
 from pipeline.settings import load_settings
@@ -60,6 +60,11 @@ def replaced(path: str, old: str, new: str) -> Spoil:
 
 def nothing(project: Miniature) -> None:
     """The mistake is on the command line."""
+
+
+def with_plugins(*names: str) -> Spoil:
+    """Add real plugins to the project; nothing of theirs is trained."""
+    return lambda p: [shutil.copytree(ROOT / "plugins" / n, p.path / "plugins" / n) for n in names]
 
 
 PLUGIN = "plugins/toy_trained/plugin.yaml"
@@ -110,6 +115,26 @@ SNAKEMAKE: dict[str, tuple[Spoil, list[str], str]] = {
         replaced(PLUGIN, "track: scenes", "track: scene"),
         [],
         "no track 'scene'; did you mean 'scenes'?",
+    ),
+    "unknown split": (
+        nothing,
+        ["data/episodes/sample/clutter-n4/val_trian.json"],
+        "'clutter-n4' has no split 'val_trian'; did you mean 'val_train'?",
+    ),
+    "unknown oracle data": (
+        nothing,
+        ["data/episodes/sample/clutter-n4/train-instance.json"],
+        "has no oracle data 'instance'; did you mean 'instances'?",
+    ),
+    "clutter level out of range": (nothing, ["--config", "clutter_levels=0"], "'clutter_levels.0': input should be"),
+    "an oracle of a data set without instance maps": (
+        replaced(
+            "plugins/toy_untrained/plugin.yaml",
+            "enters: [{suite: clutter, track: scenes, splits: [test_one_shot]}]",
+            "oracle: [instances]\nenters: [{suite: clutter, track: five_way}]",
+        ),
+        [],
+        "asks for the oracle data 'instances', which the data set 'omniglot_5way' lacks: ",
     ),
     "needs that names no system": (
         replaced("plugins/toy_two_stages/plugin.yaml", "toy_trained", "toy_traned"),
@@ -317,6 +342,34 @@ STAGES: dict[str, tuple[Spoil, str, list[str], dict[str, Any], str]] = {
         [],
         {},
         "weights.safetensors is damaged .*: delete .* and run snakemake",
+    ),
+    "proposals without a start": (
+        with_plugins("masknet", "siamese_unet"),
+        MODEL.replace("toy_trained", "masknet"),
+        [],
+        {"needs": {}},
+        "masknet starts from the weights of siamese_unet, and none were given: .*; snakemake then trains that system",
+    ),
+    "a discriminator without proposals": (
+        with_plugins("masknet", "siamese_unet"),
+        MODEL.replace("toy_trained", "masknet-masked_scene"),
+        [],
+        {"needs": {}},
+        "stands on the proposals of a trained masknet, and none were given: .*; snakemake then trains it first",
+    ),
+    "proposals that were not trained": (
+        with_plugins("masknet", "siamese_unet"),
+        MODEL.replace("toy_trained", "masknet"),
+        [],
+        {},
+        "models/sample/siamese_unet/clutter-n4/seed0.json is missing: run snakemake, which makes it",
+    ),
+    "an oracle without its truth": (
+        with_plugins("masknet", "siamese_unet", "best_proposal"),
+        SCORES.replace("toy_trained", "best_proposal"),
+        [],
+        {"needs": {}, "truth": False},
+        "best_proposal needs the query's own mask: ",
     ),
     "a batch beyond the data": (
         nothing,

@@ -160,7 +160,7 @@ def _find_split(name: str) -> Split:
 
 
 def _check(characters: int, occluders: int, empty: float) -> Clutter:
-    if not 1 <= characters <= 4096:
+    if not isinstance(characters, int) or not 1 <= characters <= 4096:
         raise UserError(f"characters={characters}: a scene holds 1 to 4096 characters (published: 4 to 256)")
     if not 0 <= occluders <= 4096:
         raise UserError(f"occluders={occluders}: a target is covered by 0 to 4096 characters")

@@ -98,7 +98,8 @@ rule report:
         rules.all.input,
 
 
-# Units of work.
+# Units of work. What goes through pipeline.launch may run in a process forked elsewhere: `benchmark` then holds its
+# seconds, but not its memory.
 
 
 rule fetch_source:

@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple, NoReturn
 
 SHARED = ("numpy", "pydantic", "tqdm", "zarr")
@@ -30,7 +31,7 @@ LIBRARIES = {
 }
 """What is imported before the first job of a stage is forked. Every optimizer imports `torch._dynamo`."""
 IDLE = 120.0
-"""Seconds without a job after which a server leaves, with its 400 MB; the next job starts another."""
+"""Seconds without a job after which a server leaves, with its 400 MB of memory; the next job starts another."""
 LONGEST = 1 << 20
 """Bytes of a request; the kernel allows fewer."""
 
@@ -61,8 +62,8 @@ class Server:
             ready = self._selector.select(IDLE)
             if not ready and not self._clients:
                 break
-            for key, _ in ready:
-                request: Request | None = key.data() if key.fd in self._selector.get_map() else None
+            for key, _ in ready[:1]:  # one at a time, since what is done about it may make the next void
+                request: Request | None = key.data()
                 if request is not None:
                     return request
         return None
@@ -77,10 +78,11 @@ class Server:
         self._listener.close()
 
     def _accept(self) -> None:
-        client, _ = self._listener.accept()
-        if peer(client)[1] == os.geteuid():
-            self._clients.add(client)
-            self._watch(client, lambda: self._take(client))
+        with suppress(OSError):  # gone already
+            client, _ = self._listener.accept()
+            if peer(client)[1] == os.geteuid():
+                self._clients.add(client)
+                self._watch(client, lambda: self._take(client))
 
     def _take(self, client: socket.socket) -> Request | None:
         """Fork for a client, or hang up, after which it runs its job by itself."""
@@ -162,38 +164,45 @@ def run(request: Request) -> NoReturn:
     The interpreter is not taken down (with torch that takes longer than the imports that are left to a job), but all
     that the program may have asked for at its end is done.
     """
-    module, *arguments = request.command
+    command = [sys.executable, "-m", *request.command]
     for number, stream in enumerate(request.streams):
         os.dup2(stream, number)
         os.close(stream)
     sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
     with suppress(OSError):  # another session
         os.setpgid(0, request.group)
-    show_as([sys.executable, "-m", *request.command])
-    sys.argv[1:] = arguments
+    show_as(command)
+    if "torch" in sys.modules and sys.modules["torch"].cuda._is_in_bad_fork():  # a library has asked for GPUs after all
+        os.execv(sys.executable, command)
+    sys.orig_argv[:], sys.argv[:] = command, command[2:]
     importlib.invalidate_caches()
-    code = run_as_main(module)
+    code = run_as_main(request.command[0])
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
+    sys.modules["__main__"].__dict__.clear()
+    gc.collect()  # writes what files hold that were not closed
     for file in (sys.stdout, sys.stderr):
         try:
             file.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            print(f"Exception ignored in: {file!r}\n{type(error).__name__}: {error}", file=sys.stderr)
             code = 120
     os._exit(code)
 
 
 def run_as_main(module: str) -> int:
-    """Run a module as `__main__`; return the exit code that the interpreter would give it."""
+    """Run a module as `python -m` does; return the exit code that the interpreter would give it."""
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        runpy._run_module_as_main(module)  # type: ignore[attr-defined]
     except SystemExit as left:
         if left.code is None or isinstance(left.code, int):
             return (left.code or 0) & 0xFF
         print(left.code, file=sys.stderr)
         return 1
     except BaseException as error:
-        sys.excepthook(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
+        ours = error.__traceback__
+        sys.excepthook(type(error), error.with_traceback(ours and ours.tb_next), ours and ours.tb_next)
         return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     return 0
 

@@ -226,6 +226,7 @@ def main() -> None:
     request = server.serve()
     if request is not None:
         run(request)
+    os._exit(0)  # some libraries complain of how they are taken down
 
 
 if __name__ == "__main__":

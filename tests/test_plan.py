@@ -219,6 +219,36 @@ def toys(tmp_path):
     return make
 
 
+def test_a_training_set_is_all_of_its_data_sets():
+    (job,) = [job for job in values(plan("lite"), "train") if job.trained_on == "clutter-all"]
+    levels = (4, 8, 16, 32, 64, 128, 256)
+    assert job.data == {f"clutter-n{n}/train": f"data/episodes/lite/clutter-n{n}/train.json" for n in levels}
+
+
+def test_oracle_data_reach_only_those_who_declare_them():
+    found = plan("sample")
+    for stage in ("train", "evaluate"):
+        given = {job.plugin for job in values(found, stage) if job.oracle}
+        assert given <= {"presegmented_discriminator", "cluttered_discriminator", "template_matching"}
+    assert {job.plugin for job in values(found, "evaluate") if job.truth} == {"best_proposal"}
+
+
+def test_the_schedule_is_the_least_share_of_the_published_training():
+    found = plan("lite", budget=0.1)
+    shares = {cell.system: cell.schedule for cell in found.cells if cell.trained_on != "clutter-all"}
+    assert shares["siamese_unet"] == 200_000 / 40_000_000
+    own = (50_000 + 200_000) / 20_000_000
+    assert shares["masknet"] == shares["best_proposal"] == min(shares["siamese_unet"], own)
+    assert shares["masknet-masked_scene"] == min(shares["masknet"], 200_000 / 10_000_000)
+    assert shares["template_matching"] is None
+
+
+def test_a_split_that_no_track_asks_for_can_be_rendered(toys):
+    found = toys()
+    job = found.find("render", "data/episodes/sample/clutter-n7/val_train-instances.json")
+    assert (job.values.dataset, job.values.parameters) == ("clutter-n7", {"characters": 7, "instances": True})
+
+
 def test_needs_become_edges(toys):
     found = toys()
     start = "models/sample/toy_trained/clutter-n4/seed0.json"

@@ -33,7 +33,7 @@ def touch_everything(project: Miniature) -> None:
 
 
 def reformat_snakefile(project: Miniature) -> None:
-    project.edit("Snakefile", "python -m pipeline.render", "python  -m  pipeline.render")
+    project.edit("Snakefile", "python -m pipeline.launch render", "python  -m  pipeline.launch  render")
     project.edit("Snakefile", "rule render:\n", "rule render:\n    # A remark.\n")
 
 

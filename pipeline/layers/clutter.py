@@ -7,10 +7,13 @@ pads every side by one.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from pipeline.train.supervised import halved_at
 
 EPSILON = 1e-12
 """Of the layer norm, in float32."""
@@ -120,6 +123,22 @@ def initialize(weight: Tensor) -> None:
     n = math.prod(kernel) * (inputs + outputs) / 2
     sigma = math.sqrt(2.6 / n)
     nn.init.trunc_normal_(weight, 0.0, sigma, -2 * sigma, 2 * sigma)
+
+
+def published_schedule(*, samples: int, batch: int, learning_rate: float, epochs: int, decay: float) -> dict[str, Any]:
+    """How section 4 trains every network, as keywords of `Supervised`.
+
+    Adam with L2 `decay` on kernels; the rate is halved when E/2, 3E/4 and 7E/8 of E `epochs` are done, where the whole
+    training counts as E.
+    """
+    return {
+        "samples": samples,
+        "batch": batch,
+        "optimizer": lambda losses: torch.optim.Adam(
+            weight_groups(losses, decay), lr=learning_rate, betas=(0.9, 0.999), eps=1e-8
+        ),
+        "schedule": halved_at(epochs, epochs // 2, 3 * epochs // 4, 7 * epochs // 8),
+    }
 
 
 def weight_groups(module: nn.Module, decay: float) -> list[dict[str, object]]:

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from pipeline.centre import centre_of_mass
 from pipeline.errors import UserError
-from pipeline.layers.clutter import weight_groups
+from pipeline.layers.clutter import published_schedule
 from pipeline.layers.comparison import score_loss
 from pipeline.layers.proposals import CELLS, foreground
 from pipeline.segmenter import Batch
-from pipeline.train.supervised import Supervised, halved_at
+from pipeline.train.supervised import Supervised
 
 if TYPE_CHECKING:
     from plugins.masknet.model import MaskNet
@@ -100,7 +100,7 @@ class Propose(Supervised):
 
     def __init__(self, network: "MaskNet", *, negatives: Negatives, started: bool, **schedule: Any) -> None:
         """`started`: whether those weights are there."""
-        super().__init__(ProposalLoss(network, negatives), name="propose", **_schedule(**schedule))
+        super().__init__(ProposalLoss(network, negatives), name="propose", **published_schedule(**schedule))
         self._network, self._started = network, started
 
     def setup(self, device: torch.device, dtype: torch.dtype) -> None:
@@ -122,7 +122,7 @@ class Discriminate(Supervised):
 
     def __init__(self, network: "MaskNet", *, negatives: Negatives, proposed: bool, **schedule: Any) -> None:
         """`proposed`: whether the proposals are trained, here or before."""
-        super().__init__(DiscriminatorLoss(network, negatives), name="discriminate", **_schedule(**schedule))
+        super().__init__(DiscriminatorLoss(network, negatives), name="discriminate", **published_schedule(**schedule))
         self._network, self._proposed = network, proposed
 
     def setup(self, device: torch.device, dtype: torch.dtype) -> None:
@@ -138,18 +138,6 @@ class Discriminate(Supervised):
         network.discriminator.requires_grad_(True)
         network.comparison.requires_grad_(True)
         super().setup(device, dtype)
-
-
-def _schedule(samples: int, batch: int, learning_rate: float, epochs: int, decay: float) -> dict[str, Any]:
-    """Adam with the rate halved late in the training, as for the Siamese U-Net."""
-    return {
-        "samples": samples,
-        "batch": batch,
-        "optimizer": lambda losses: torch.optim.Adam(
-            weight_groups(losses, decay), lr=learning_rate, betas=(0.9, 0.999), eps=1e-8
-        ),
-        "schedule": halved_at(epochs, epochs // 2, 3 * epochs // 4, 7 * epochs // 8),
-    }
 
 
 def _pictures(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

@@ -4,12 +4,10 @@ Shapes at the published width f = 24: target and crops 3x32x32 -> 384; a crop sh
 Parameters: 984,096 + 984,096 (encoders) + 384 (comparison) = 1,968,576.
 """
 
-import torch
-
-from pipeline.layers.clutter import Encoder, weight_groups
+from pipeline.layers.clutter import Encoder, published_schedule
 from pipeline.layers.comparison import Comparison
 from pipeline.layers.discriminator import CropDiscriminator, CropLoss, View
-from pipeline.train.supervised import Supervised, halved_at
+from pipeline.train.supervised import Supervised
 
 
 def build(
@@ -37,12 +35,7 @@ def build(
         Supervised(
             CropLoss(network),
             name="discriminate",
-            samples=samples,
-            batch=batch,
-            optimizer=lambda losses: torch.optim.Adam(
-                weight_groups(losses, decay), lr=learning_rate, betas=(0.9, 0.999), eps=1e-8
-            ),
-            schedule=halved_at(epochs, epochs // 2, 3 * epochs // 4, 7 * epochs // 8),
+            **published_schedule(samples=samples, batch=batch, learning_rate=learning_rate, epochs=epochs, decay=decay),
         ),
     )
     return network

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.layers.clutter import Decoder, Encoder, layer_norm, weight_groups
+from pipeline.layers.clutter import Decoder, Encoder, layer_norm, published_schedule
 from pipeline.layers.targets import Targets, show_targets
 from pipeline.segmenter import Batch, Frame, Prediction, Segmenter, Supports
-from pipeline.train.supervised import Supervised, halved_at
+from pipeline.train.supervised import Supervised
 
 Colour = Literal["rgb", "grey", "white"]
 TARGET, SCENE = 32, 96
@@ -53,12 +53,7 @@ def build(
         Supervised(
             PixelCrossEntropy(network),
             name="segment",
-            samples=samples,
-            batch=batch,
-            optimizer=lambda losses: torch.optim.Adam(
-                weight_groups(losses, decay), lr=learning_rate, betas=(0.9, 0.999), eps=1e-8
-            ),
-            schedule=halved_at(epochs, epochs // 2, 3 * epochs // 4, 7 * epochs // 8),
+            **published_schedule(samples=samples, batch=batch, learning_rate=learning_rate, epochs=epochs, decay=decay),
             accumulate=accumulate,
         ),
     )

@@ -11,12 +11,13 @@ from pipeline import closure
 from pipeline.download.job import DownloadJob, Entry, code_modules, read_sources
 from pipeline.errors import UserError, nearest
 from pipeline.evaluate.job import EvaluateJob
-from pipeline.job import Facts
+from pipeline.job import Facts, parse
 from pipeline.manifest import canonical
 from pipeline.plugin import System
 from pipeline.render.job import RenderJob
 from pipeline.settings import Settings, by_profile
-from pipeline.suite import Split, Suite, Track, train_splits
+from pipeline.suite import Bank, Split, Suite, Track, train_splits
+from pipeline.texturize import job as texturize
 from pipeline.train.job import TrainJob
 
 
@@ -51,7 +52,9 @@ class Jobs:
 
     def __init__(self, settings: Settings, systems: Mapping[str, System]) -> None:
         """No job yet; `systems` are those that others may need."""
-        self.by_stage: dict[str, dict[str, Job]] = {stage: {} for stage in ("download", "render", "train", "evaluate")}
+        self.by_stage: dict[str, dict[str, Job]] = {
+            stage: {} for stage in ("download", "texturize", "render", "train", "evaluate")
+        }
         self._settings, self._systems, self._sources = settings, systems, read_sources()
 
     def evaluate(
@@ -162,6 +165,7 @@ class Jobs:
     def render(self, split: Split, name: str, oracle: Mapping[str, Any] | None = None) -> str:
         """Add the rendering of one split, or of its oracle data; return its manifest."""
         sources = {source: self.download(source) for source in split.sources}
+        sources |= {bank: self.texturize(bank, facts) for bank, facts in split.banks.items()}
         return self._add(
             "render",
             f"data/episodes/{self._settings.profile}/{split.dataset}/{name}.json",
@@ -186,6 +190,30 @@ class Jobs:
                 f"the data set '{split.dataset}' has no oracle data '{field}'; {nearest(field, split.oracles)}"
             )
         return self.render(split, f"{split.split}-{field}" if field else split.split, split.oracles.get(field))
+
+    def texturize(self, name: str, bank: Bank) -> str:
+        """Add the making of one bank of textures; return its manifest."""
+        settings, facts = self._settings, bank.synthesis
+        synthesis = None if facts is None else parse(texturize.Synthesis, facts, f"the synthesis of the bank '{name}'")
+        photos = self.download(bank.source)
+        weights = self.download(synthesis.trunk) if synthesis and synthesis.trunk != "random" else None
+        _, *loads = texturize.code_modules(synthesis is not None)
+        return self._add(
+            "texturize",
+            f"data/textures/{settings.profile}/{name}.json",
+            texturize.BankJob(
+                bank=name,
+                photos=photos,
+                side=bank.side,
+                synthesis=synthesis,
+                weights=weights,
+                device=settings.device if synthesis else "cpu",
+            ),
+            parents=[photos, *([weights] if weights else [])],
+            loads=loads,
+            threads=settings.threads,
+            gpu=4 if synthesis else 0,
+        )
 
     def download(self, source: str) -> str:
         """Add the fetching of one source, or the generation of its sample; return its manifest."""
@@ -262,4 +290,4 @@ def _samples(parameters: Mapping[str, Any]) -> dict[str, int]:
 def _product(manifest: str) -> str:
     """Path of the folder a manifest describes."""
     stem = manifest.removesuffix(".json")
-    return stem + ".zarr" if stem.startswith("data/episodes/") else stem
+    return stem + ".zarr" if stem.startswith(("data/episodes/", "data/textures/")) else stem

@@ -52,12 +52,13 @@ def main() -> None:
 
 
 def _renderer(job: RenderJob) -> Renderer:
-    sources = {name: Path(path).with_suffix("") for name, path in job.sources.items()}
+    sources = {}
     for name, path in job.sources.items():
         found = read_manifest(Path(path))
         if not found.available:
             reason = found.notes.get("reason", "it could not be had")
             raise UserError(f"{job.dataset} needs the source '{name}' ({reason}); give a mirror that holds it")
+        sources[name] = Path(path).with_suffix(".zarr" if found.kind == "store" else "")
     renderer = make_renderer(job.renderer, split=job.split, sources=sources, parameters=job.parameters)
     if not 1 <= job.episodes <= renderer.length:
         wanted = f"{job.dataset}/{job.split} has {renderer.length} episodes, but {job.episodes} are asked for"

@@ -136,7 +136,7 @@ class Jobs:
         splits = {f"{split.dataset}/train": split for split in train_splits(suite, train_set, settings)}
         data = {name: self.render(split, "train") for name, split in splits.items()}
         shown = {name: found for name, split in splits.items() if (found := self._oracles(system, split, oracle))}
-        needs = self._needs(system, suite, train_set, seed)
+        needs, pretrained = self._needs(system, suite, train_set, seed), self._pretrained(system)
         renderers = {name: split.renderer for name, split in splits.items()} if settings.stream else {}
         return self._add(
             "train",
@@ -150,13 +150,20 @@ class Jobs:
                 oracle=shown,
                 renderers=renderers,
                 needs=needs,
+                pretrained=pretrained,
+                insist=settings.weights == "pretrained",
                 seed=seed,
                 precision=settings.precision,
                 threads=settings.threads,
                 device=settings.device,
                 compile=settings.compile,
             ),
-            parents=[*data.values(), *(path for fields in shown.values() for path in fields.values()), *needs.values()],
+            parents=[
+                *data.values(),
+                *(path for fields in shown.values() for path in fields.values()),
+                *needs.values(),
+                *pretrained.values(),
+            ],
             loads=[f"plugins.{system.plugin}.model", *(f"pipeline.render.{name}" for name in renderers.values())],
             threads=settings.threads * settings.ranks,
             gpu=system.facts.gpu,
@@ -246,6 +253,12 @@ class Jobs:
         return {
             name: self.train(other, suite, str(train_set), other.facts.oracle, seed) for name, other in needed.items()
         }
+
+    def _pretrained(self, system: System) -> dict[str, str]:
+        """Add the downloads of the published weights that the settings ask for: name -> manifest."""
+        if self._settings.weights == "scratch" or self._settings.origin == "sample":
+            return {}
+        return {name: self.download(source) for name, source in system.pretrained.items()}
 
     def schedule(self, system: System) -> float | None:
         """Share of the published training samples: the least over the system and what it needs; None without any."""

@@ -43,6 +43,7 @@ class Settings(Facts):
     precision: Precision
     evaluation_precision: Precision
     threads: Annotated[int, Field(ge=1)]
+    weights: Literal["auto", "pretrained", "scratch"]
     compile: bool
     ranks: Annotated[int, Field(ge=1)]
     stream: bool

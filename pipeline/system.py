@@ -1,6 +1,7 @@
 """Bringing a system to life: its plugin's `build` with the job's parameters and weights."""
 
 import importlib
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,35 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.errors import UserError
+from pipeline.manifest import read_manifest
 from pipeline.seeds import derive
 from pipeline.segmenter import Segmenter, Synthesizer
 
 
 def build_system(
-    plugin: str, parameters: Mapping[str, Any], needs: Mapping[str, str], seed: int
+    plugin: str,
+    parameters: Mapping[str, Any],
+    needs: Mapping[str, str],
+    seed: int,
+    *,
+    pretrained: Mapping[str, str] | None = None,
+    insist: bool = False,
 ) -> Segmenter | Synthesizer:
     """Call `build` of plugins/<plugin>/model.py, its initial weights drawn from (seed, initialize, plugin).
 
-    `needs` maps names to manifests of other systems' models; their tensors are handed over as `weights`, which a
-    plugin without needs does not get.
+    `needs` maps names to manifests of other systems' models, `pretrained` to those of sources of published weights;
+    their tensors are handed over as `weights`, which a plugin without either does not get. Published weights that
+    cannot be had are left out, or a `UserError` where the user insists on them.
     """
     module = importlib.import_module(f"plugins.{plugin}.model")
     arguments: dict[str, Any] = dict(parameters)
-    if needs:
-        arguments["weights"] = {name: read_weights(Path(manifest)) for name, manifest in needs.items()}
+    found = {name: read_weights(Path(manifest)) for name, manifest in needs.items()}
+    for name, manifest in (pretrained or {}).items():
+        tensors = read_published(Path(manifest), insist=insist)
+        if tensors is not None:
+            found[name] = tensors
+    if found:
+        arguments["weights"] = found
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "initialize", plugin))
         try:
@@ -51,3 +65,25 @@ def read_weights(manifest: Path) -> dict[str, Tensor]:
         raise UserError(f"{path} is missing: run `snakemake {manifest}`, which trains that system") from None
     except SafetensorError as error:
         raise UserError(f"{path} is damaged ({error}): delete {manifest} and run snakemake") from None
+
+
+def read_published(manifest: Path, *, insist: bool) -> dict[str, Tensor] | None:
+    """Tensors of a source of published weights (the one `.pth` of its folder), or None where it cannot be had."""
+    found = read_manifest(manifest)
+    if not found.available:
+        if not insist:
+            return None
+        reason = found.notes.get("reason", "it could not be had")
+        raise UserError(
+            f"weights=pretrained, but {manifest.stem} is missing ({reason}): give a mirror, or weights=auto"
+        )
+    folder = manifest.with_suffix("")
+    paths = sorted(folder.glob("*.pth"))
+    if len(paths) != 1:
+        raise UserError(f"{folder} holds {len(paths)} files of weights, not one: delete {manifest} and run snakemake")
+    try:
+        tensors: dict[str, Tensor] = torch.load(paths[0], map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise UserError(f"{paths[0]} is damaged ({reason}): delete {manifest} and run snakemake") from None
+    return tensors

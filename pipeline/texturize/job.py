@@ -22,11 +22,14 @@ class Synthesis(Facts):
     tolerance: Annotated[float, Field(gt=0)] = 1e-4
     """Relative loss |G - G*|^2 / |G*|^2 at which a texture is done."""
     iterations: Annotated[int, Field(ge=1)] = 500
-    """Evaluations of the loss after which a texture is left as it is."""
+    """Evaluations of the loss after which a texture is left as it is, all rounds together."""
     history: Annotated[int, Field(ge=1, le=20)] = 10
     """Corrections that L-BFGS remembers."""
-    histogram: bool = True
-    """Whether the channels get the source's histograms in the end."""
+    matches: Annotated[int, Field(ge=0, le=10)] = 3
+    """How often the channels get the source's histograms when a texture is done; it then descends again.
+
+    Each round leaves less to change: after three both the Gram matrix and the colours are the source's.
+    """
 
 
 class BankJob(Facts):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.layers.plain_correlation import direct
 
 from pipeline.layers.correlation import correlate
+from tests.layers.plain_correlation import direct
 
 
 def unit(*shape, seed=0):

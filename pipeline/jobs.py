@@ -137,7 +137,8 @@ class Jobs:
         data = {name: self.render(split, "train") for name, split in splits.items()}
         shown = {name: found for name, split in splits.items() if (found := self._oracles(system, split, oracle))}
         needs, pretrained = self._needs(system, suite, train_set, seed), self._pretrained(system)
-        renderers = {name: split.renderer for name, split in splits.items()} if settings.stream else {}
+        streams = {name: split for name, split in splits.items() if split.stream}
+        banks = {self.texturize(name, bank): "" for split in streams.values() for name, bank in split.banks.items()}
         return self._add(
             "train",
             f"models/{settings.profile}/{owner}/{train_set}/seed{seed}.json",
@@ -148,7 +149,7 @@ class Jobs:
                 parameters=self._budgeted(system.train),
                 data=data,
                 oracle=shown,
-                renderers=renderers,
+                renderers={name: split.renderer for name, split in streams.items()},
                 needs=needs,
                 pretrained=pretrained,
                 insist=settings.weights == "pretrained",
@@ -160,11 +161,15 @@ class Jobs:
             ),
             parents=[
                 *data.values(),
+                *banks,  # a stream's textures are read from where they are
                 *(path for fields in shown.values() for path in fields.values()),
                 *needs.values(),
                 *pretrained.values(),
             ],
-            loads=[f"plugins.{system.plugin}.model", *(f"pipeline.render.{name}" for name in renderers.values())],
+            loads=[
+                f"plugins.{system.plugin}.model",
+                *(f"pipeline.render.{split.renderer}" for split in streams.values()),
+            ],
             threads=settings.threads * settings.ranks,
             gpu=system.facts.gpu,
         )
@@ -183,7 +188,7 @@ class Jobs:
                 parameters=split.parameters | dict(oracle or {}),
                 sources=sources,
                 episodes=split.episodes,
-                stream=self._settings.stream and split.split == "train",
+                stream=split.stream,
             ),
             parents=list(sources.values()),
             loads=[f"pipeline.render.{split.renderer}"],

@@ -35,9 +35,11 @@ class Dataset(Facts):
     banks: list[str] = []
     """Banks of textures that the renderer reads beside the sources."""
     parameters: dict[str, Any] = {}
-    """The renderer's keyword arguments; `{n}` stands for the level."""
+    """The renderer's keyword arguments; `{n}` stands for the level, and any value may be given by profile."""
     splits: dict[str, Count]
     """Split -> episodes, before the budget."""
+    stream: bool | dict[str, bool] = False
+    """Whether the train split is replayed instead of stored, whatever the setting `stream`; may be given by profile."""
     oracles: dict[str, dict[str, Any]] = {}
     """Oracle field -> parameters that make the renderer write it, as a store of its own."""
 
@@ -96,6 +98,8 @@ class Split(Facts):
     parameters: dict[str, Any]
     episodes: int
     oracles: dict[str, dict[str, Any]]
+    stream: bool = False
+    """Whether it is replayed instead of stored."""
 
     @property
     def name(self) -> str:
@@ -151,9 +155,10 @@ def find_split(suite: Suite, dataset: str, split: str, settings: Settings) -> Sp
         renderer=facts.renderer,
         sources=facts.sources,
         banks={bank: _find_bank(suite, bank, settings) for bank in facts.banks},
-        parameters=_fill(facts.parameters, level),
+        parameters=_fill({k: by_profile(v, settings.profile) for k, v in facts.parameters.items()}, level),
         episodes=min(wanted, full),
         oracles=facts.oracles,
+        stream=split == "train" and (settings.stream or by_profile(facts.stream, settings.profile)),
     )
 
 

@@ -83,7 +83,10 @@ def _stream(job: RenderJob, renderer: Renderer, work: Path) -> Path:
         raise UserError(f"the renderer '{job.renderer}' cannot be streamed: set stream=false")
     staged = work / "store.zarr"
     shutil.rmtree(staged, ignore_errors=True)
+    banks = {name: path for name, path in job.sources.items() if read_manifest(Path(path)).kind == "store"}
+    digests = {name: read_manifest(Path(path)).digest for name, path in banks.items()}
     recipe = {"split": job.split, "parameters": job.parameters, "episodes": job.episodes}
+    recipe |= {"banks": banks, "digests": digests} if banks else {}
     write_stream(staged, renderer.bank(), {**renderer.layout.attributes, **recipe})
     return staged
 

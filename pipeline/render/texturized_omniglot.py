@@ -1,0 +1,149 @@
+"""Texturized cluttered Omniglot (Ustyuzhaninov, Michaelis, Brendel, Bethge 2018, section 2.2).
+
+Characters filled with a texture each on black, or on one more texture; later ones cover earlier ones. Support: a square
+crop of the target's texture. Query: the scene, its mask what shows of the target. Textures are aligned to the scene and
+do not move with the characters. Episode i is one function of the seed, the data set, the split and i.
+
+Two geometries. `released`, as the authors' generator: a turn, a squeeze of one axis of the scene by up to 4 and a
+shift; strokes become about twice as wide. `paper`, as the text says: a turn, one scale of 1/2 to 2 and a shift.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.episodes import Arrays
+from pipeline.errors import UserError, nearest
+from pipeline.render.counted import episode_keys
+from pipeline.render.glyph_maps import Kind, make_maps
+from pipeline.render.glyphs import pack, unpack
+from pipeline.render.held_out import split_rows
+from pipeline.render.omniglot import SIDE, Glyphs, read_omniglot
+from pipeline.render.reference import LENGTH, check_sizes, read_bank, reference_layout, stream_source
+from pipeline.render.stream import Replay, read_stream
+from pipeline.render.textures import Textures
+from pipeline.render.texturized_scene import Scene, render_scenes
+
+KINDS: dict[str, Kind] = {"released": "distance", "paper": "coverage"}
+"""Geometry -> the maps its characters are sampled from."""
+PUBLISHED_SIDE = 256
+"""Pixels of a published scene; smaller ones are the same, shrunk."""
+VISIBLE = 50
+"""Pixels of a published scene that must show of a target."""
+
+
+class TexturizedOmniglot:
+    """Renderer of one split."""
+
+    length = LENGTH
+
+    def __init__(self, textures: Textures, glyphs: Glyphs, *, split: str, side: int, scene: Scene, seed: int) -> None:
+        """Draw scenes (side, side, 3) of characters (C, D, 105, 105) of 0 and 1, filled with `textures`."""
+        characters, drawers = glyphs.shape[:2]
+        self.facts: Mapping[str, int] = {
+            "textures": textures.count,
+            "characters": characters,
+            "drawings": characters * drawers,
+        }
+        self.layout = reference_layout(side, scene.patch)
+        self._maps = make_maps(glyphs.reshape(-1, SIDE, SIDE), KINDS["released" if scene.released else "paper"])
+        self._textures, self._glyphs, self._split, self._side = textures, glyphs, split, side
+        self._scene, self._seed = scene, seed
+
+    def shard(self, index: int, count: int) -> Arrays:
+        """The first `count` episodes of shard `index`."""
+        return self.draw(index * self.layout.shard, count, np.empty((1, self._side, self._side), np.uint8))
+
+    def draw(self, first: int, count: int, labels: NDArray[np.uint8]) -> Arrays:
+        """The episodes `first`, `first` + 1, ...
+
+        `labels` (B, side, side) is overwritten with who shows where, 1 to n and 0 for none; B = 1 is room for a scene.
+        """
+        arrays = {name: np.zeros((count, *spec.shape), spec.dtype) for name, spec in self.layout.arrays.items()}
+        side, patch = self._side, self._scene.patch
+        name = f"texturized_omniglot-{self._scene.characters}" + ("-background" if self._scene.background else "")
+        arrays["support_masks"][:] = np.packbits(np.ones(patch * patch, np.uint8))
+        render_scenes(
+            episode_keys(self._seed, name, self._split, first, count),
+            self._textures.pixels,
+            self._maps,
+            self._scene,
+            arrays["query_images"].reshape(count, side, 3 * side),
+            arrays["query_masks"].reshape(count, side, side // 8),
+            arrays["support_images"].reshape(count, patch, 3 * patch),
+            labels,
+        )
+        self._textures.release()
+        return arrays
+
+    def bank(self) -> Arrays:
+        """The packed drawings; the textures are read from their bank again."""
+        return {"drawings": pack(self._glyphs)}
+
+
+def renderer(
+    *,
+    split: str,
+    sources: Mapping[str, Path],
+    side: int,
+    characters: int,
+    patch: int,
+    background: bool = False,
+    geometry: str = "released",
+    seed: int = 0,
+) -> TexturizedOmniglot:
+    """Renderer of `split` (`train` or `test`): scenes of side `side` with `characters` characters.
+
+    `sources["omniglot"]` holds the official archives or folders, the other one is a bank of textures, the path of its
+    store. `UserError` for values out of range.
+    """
+    if "omniglot" not in sources:
+        raise UserError("the renderer 'texturized_omniglot' needs the source 'omniglot': add it in suite.yaml")
+    scene = _check(characters, background, patch, geometry, side, moved=split == "train")
+    textures = _read_textures(sources, split, scene, side)
+    glyphs = read_characters(sources["omniglot"], split)
+    return TexturizedOmniglot(textures, glyphs, split=split, side=side, scene=scene, seed=seed)
+
+
+def replay(store: Path) -> Replay:
+    """The stream whose drawings and recipe lie at `store`; it reads the textures from their bank."""
+    arrays, attributes = read_stream(store)
+    split, glyphs = attributes["split"], unpack(arrays["drawings"])
+    values: dict[str, Any] = {"background": False, "geometry": "released", "seed": 0} | attributes["parameters"]
+    side, seed = values.pop("side"), values.pop("seed")
+    scene = _check(**values, side=side, moved=split == "train")
+    textures = _read_textures(stream_source(store, attributes), split, scene, side)
+    drawn = TexturizedOmniglot(textures, glyphs, split=split, side=side, scene=scene, seed=seed)
+    return Replay(drawn, attributes["episodes"])
+
+
+def read_characters(source: Path, split: str) -> Glyphs:
+    """The drawings of a split, (C, 20, 105, 105): of both parts of Omniglot, by all drawers."""
+    names, drawings = [], []
+    for part in ("background", "evaluation"):
+        found = read_omniglot(source, part)
+        names += [name.rpartition("/")[0] for alphabet in found.alphabets for name, *_ in alphabet]
+        drawings.append(found.read(slice(None), range(20)))
+    return np.concatenate(drawings)[split_rows(names, split)]
+
+
+def _read_textures(sources: Mapping[str, Path], split: str, scene: Scene, side: int) -> Textures:
+    textures = read_bank("texturized_omniglot", sources, split, beside="omniglot")
+    check_sizes(textures, side, scene.patch, side)
+    needed = scene.characters + scene.background
+    if needed > textures.count:
+        few = f"a scene of {needed} textures, but the split '{split}' has {textures.count}"
+        raise UserError(f"{few}: ask for fewer characters or get more textures")
+    return textures
+
+
+def _check(characters: int, background: bool, patch: int, geometry: str, side: int, *, moved: bool) -> Scene:
+    if not 1 <= characters <= 254:
+        raise UserError(f"characters={characters}: a scene holds 1 to 254 characters (published: 4 to 32)")
+    if geometry not in KINDS:
+        raise UserError(f"geometry={geometry}: it is unknown; {nearest(geometry, KINDS)}")
+    visible = max(1, VISIBLE * side * side // PUBLISHED_SIDE**2)
+    return Scene(characters, background, patch, geometry == "released", moved, visible)

@@ -10,8 +10,8 @@ from pipeline.errors import UserError
 from pipeline.manifest import Manifest, publish
 from pipeline.plan import Plan
 from pipeline.plugin import PluginFacts, System
+from pipeline.pretrained import read_published
 from pipeline.settings import load_settings
-from pipeline.system import read_published
 
 
 @pytest.fixture

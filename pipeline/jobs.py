@@ -208,6 +208,8 @@ class Jobs:
         settings, facts = self._settings, bank.synthesis
         synthesis = None if facts is None else parse(texturize.Synthesis, facts, f"the synthesis of the bank '{name}'")
         photos = self.download(bank.source)
+        if synthesis and (settings.weights == "scratch" or settings.origin == "sample"):
+            synthesis = synthesis.model_copy(update={"trunk": "random"})
         weights = self.download(synthesis.trunk) if synthesis and synthesis.trunk != "random" else None
         _, *loads = texturize.code_modules(synthesis is not None)
         return self._add(
@@ -219,6 +221,7 @@ class Jobs:
                 side=bank.side,
                 synthesis=synthesis,
                 weights=weights,
+                insist=weights is not None and settings.weights == "pretrained",
                 device=settings.device if synthesis else "cpu",
             ),
             parents=[photos, *([weights] if weights else [])],

@@ -45,6 +45,8 @@ class BankJob(Facts):
     """None keeps the photos as they are."""
     weights: str | None = None
     """Manifest of the source of the trunk's weights."""
+    insist: bool = False
+    """Whether the random trunk may not stand in for them."""
     seed: int = 0
     """Root of the random numbers, which are counted by a photo's name."""
     device: Literal["auto", "cpu", "cuda"] = "cpu"

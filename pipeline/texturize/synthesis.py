@@ -46,7 +46,7 @@ class Begun:
 def fill(job: BankJob, shelf: Shelf, threads: int, gpu: int) -> Outcome:
     """Put a synthesized texture of every photo on the shelf."""
     wanted = job.synthesis or Synthesis()
-    trunk = find_trunk(wanted.trunk, job.weights)
+    trunk = find_trunk(wanted.trunk, job.weights, insist=job.insist)
     print(f"{job.bank}: textures are matched in conv1_1 of {trunk.name}", flush=True)
     with share(job.device, gpu, threads=1) as device:
         if device.type == "cuda":

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.manifest import read_manifest
+from pipeline.pretrained import read_published
 from pipeline.seeds import generator
 from pipeline.texturize.gram import FILTERS
 
@@ -32,18 +32,19 @@ class Trunk:
         return self.filters.to(means) / means.maximum(floor).clamp_min(1e-12)[:, :, None]
 
 
-def find_trunk(name: str, weights: str | None) -> Trunk:
-    """The trunk `name` from the source whose manifest is `weights`; `random` where that could not be had."""
-    if weights is None or not read_manifest(Path(weights)).available:
+def find_trunk(name: str, weights: str | None, *, insist: bool = False) -> Trunk:
+    """The trunk `name` from the source whose manifest is `weights`; `random` where there is none.
+
+    `UserError` where the weights are damaged, and where they cannot be had although `insist` says that they must.
+    """
+    tensors = read_published(Path(weights), insist=insist) if weights else None
+    if tensors is None:
         return Trunk("random", _scaled(*_random()))
-    files = sorted(Path(weights).with_suffix("").glob("*.pth"))
     try:
-        tensors = torch.load(files[0], map_location="cpu", weights_only=True, mmap=True)
         weight, bias = tensors["features.0.weight"].float(), tensors["features.0.bias"].float()
         return Trunk(name, _scaled(weight.reshape(FILTERS, 27), bias))
-    except (IndexError, KeyError, RuntimeError, OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{weights} leads to no weights of {name} ({reason}): get the source again") from None
+    except (KeyError, RuntimeError):
+        raise UserError(f"{weights} leads to no weights of {name}: delete it and run snakemake") from None
 
 
 def _random() -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from pipeline.render.bits import set_span
 from pipeline.render.counted import Stream, below, draw_distinct, episode_keys
 from pipeline.render.jit import compiled
 from pipeline.render.patch import Place, copy_row, crop, place_apart, place_within
-from pipeline.render.reference import LENGTH, check_sizes, read_bank, reference_layout, stream_source
+from pipeline.render.reference import LENGTH, check_sizes, read_bank, reference_layout, shrunk, stream_source
 from pipeline.render.stream import Replay, read_stream
 from pipeline.render.textures import Textures
 from pipeline.render.voronoi import Anchors, Spans, reciprocals, row_cells, sort_anchors
@@ -102,16 +102,12 @@ def renderer(
 ) -> CollTex:
     """Renderer of `split` (`train` or `test`): collages of side `side` with `regions` regions, or from one to another.
 
-    `sources` holds one bank of textures, the path of its store. `UserError` for values out of range.
+    `patch` is the reference's side, in pixels of a published collage of 256. `sources` holds one bank of textures, the
+    path of its store. `UserError` for values out of range.
     """
-    collage = _check(regions, patch, reference, replacement, moved=split == "train")
+    collage = _check(regions, shrunk(patch, side), reference, replacement, moved=split == "train")
     textures = read_bank("colltex", sources, split)
-    check_sizes(textures, side, patch, textures.side if collage.disjoint else side)
-    if collage.most > textures.count and not replacement:
-        few = f"{collage.most} regions need as many textures, but the split '{split}' has {textures.count}"
-        raise UserError(f"{few}: ask for fewer regions, get more textures, or set replacement: true in suite.yaml")
-    if textures.count == 0:
-        raise UserError(f"the split '{split}' has no textures: get more of them")
+    check_sizes(textures, side, 1 if replacement else collage.most, split)
     return CollTex(textures, split=split, side=side, collage=collage, seed=seed)
 
 

@@ -9,9 +9,22 @@ from pipeline.errors import UserError
 from pipeline.manifest import read_manifest
 from pipeline.render.textures import Textures, read_textures
 
+PUBLISHED_SIDE = 256
+"""Pixels of a published scene; smaller ones are the same, shrunk, reference patches included."""
 LENGTH = 100_000_000
 """Episodes of a split: as many as anyone may ask for, since they are drawn, not taken from a list."""
 SHARD = 100
+
+
+def shrunk(patch: int, side: int) -> int:
+    """Side of a reference in a scene of `side`, where published scenes have `patch`; `UserError` for a wrong one."""
+    if side < 8 or side % 8:
+        raise UserError(f"side={side}: the side of a scene is a multiple of 8 pixels (published: 256)")
+    if not 1 <= patch <= PUBLISHED_SIDE or patch * side < PUBLISHED_SIDE:
+        raise UserError(
+            f"patch={patch}: the side of a reference, in pixels of a scene of 256, is 1 to 256 (published: 64)"
+        )
+    return patch * side // PUBLISHED_SIDE
 
 
 def reference_layout(side: int, patch: int) -> Layout:
@@ -38,15 +51,14 @@ def read_bank(renderer: str, sources: Mapping[str, Path], split: str, beside: st
     return read_textures(sources[banks[0]], split)
 
 
-def check_sizes(textures: Textures, side: int, patch: int, within: int) -> None:
-    """`UserError` unless scenes of `side` can be cropped from the textures, and patches from `within` pixels."""
-    if side < 8 or side % 8:
-        raise UserError(f"side={side}: the side of a scene is a multiple of 8 pixels (published: 256)")
+def check_sizes(textures: Textures, side: int, needed: int, split: str) -> None:
+    """`UserError` unless scenes of `side` and `needed` different textures can be made of those of `split`."""
     if textures.side < side:
         small = f"side={side}: the textures of the bank have only {textures.side} pixels"
         raise UserError(f"{small}: lower `side`, or raise the bank's in suite.yaml")
-    if not 1 <= patch <= within:
-        raise UserError(f"patch={patch}: a reference is cut from {within} pixels of its texture; lower `patch`")
+    if textures.count < needed:
+        few = f"a scene needs {needed} textures, but the split '{split}' has {textures.count}"
+        raise UserError(f"{few}: ask for fewer in suite.yaml, or get more textures")
 
 
 def stream_source(store: Path, attributes: Mapping[str, Any]) -> dict[str, Path]:

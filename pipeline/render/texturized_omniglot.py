@@ -22,15 +22,21 @@ from pipeline.render.glyph_maps import Kind, make_maps
 from pipeline.render.glyphs import pack, unpack
 from pipeline.render.held_out import split_rows
 from pipeline.render.omniglot import SIDE, Glyphs, read_omniglot
-from pipeline.render.reference import LENGTH, check_sizes, read_bank, reference_layout, stream_source
+from pipeline.render.reference import (
+    LENGTH,
+    PUBLISHED_SIDE,
+    check_sizes,
+    read_bank,
+    reference_layout,
+    shrunk,
+    stream_source,
+)
 from pipeline.render.stream import Replay, read_stream
 from pipeline.render.textures import Textures
 from pipeline.render.texturized_scene import Scene, render_scenes
 
 KINDS: dict[str, Kind] = {"released": "distance", "paper": "coverage"}
 """Geometry -> the maps its characters are sampled from."""
-PUBLISHED_SIDE = 256
-"""Pixels of a published scene; smaller ones are the same, shrunk."""
 VISIBLE = 50
 """Pixels of a published scene that must show of a target."""
 
@@ -97,8 +103,9 @@ def renderer(
 ) -> TexturizedOmniglot:
     """Renderer of `split` (`train` or `test`): scenes of side `side` with `characters` characters.
 
-    `sources["omniglot"]` holds the official archives or folders, the other one is a bank of textures, the path of its
-    store. `UserError` for values out of range.
+    `patch` is the reference's side, in pixels of a published scene of 256. `sources["omniglot"]` holds the official
+    archives or folders, the other one is a bank of textures, the path of its store. `UserError` for values out of
+    range.
     """
     if "omniglot" not in sources:
         raise UserError("the renderer 'texturized_omniglot' needs the source 'omniglot': add it in suite.yaml")
@@ -132,11 +139,7 @@ def read_characters(source: Path, split: str) -> Glyphs:
 
 def _read_textures(sources: Mapping[str, Path], split: str, scene: Scene, side: int) -> Textures:
     textures = read_bank("texturized_omniglot", sources, split, beside="omniglot")
-    check_sizes(textures, side, scene.patch, side)
-    needed = scene.characters + scene.background
-    if needed > textures.count:
-        few = f"a scene of {needed} textures, but the split '{split}' has {textures.count}"
-        raise UserError(f"{few}: ask for fewer characters or get more textures")
+    check_sizes(textures, side, scene.characters + scene.background, split)
     return textures
 
 
@@ -146,4 +149,4 @@ def _check(characters: int, background: bool, patch: int, geometry: str, side: i
     if geometry not in KINDS:
         raise UserError(f"geometry={geometry}: it is unknown; {nearest(geometry, KINDS)}")
     visible = max(1, VISIBLE * side * side // PUBLISHED_SIDE**2)
-    return Scene(characters, background, patch, geometry == "released", moved, visible)
+    return Scene(characters, background, shrunk(patch, side), geometry == "released", moved, visible)

@@ -154,7 +154,7 @@ def find_split(suite: Suite, dataset: str, split: str, settings: Settings) -> Sp
         split=split,
         renderer=facts.renderer,
         sources=facts.sources,
-        banks={bank: _find_bank(suite, bank, settings) for bank in facts.banks},
+        banks={bank: find_bank(suite, bank, settings) for bank in facts.banks},
         parameters=_fill({k: by_profile(v, settings.profile) for k, v in facts.parameters.items()}, level),
         episodes=min(wanted, full),
         oracles=facts.oracles,
@@ -191,7 +191,8 @@ def _find_dataset(suite: Suite, dataset: str) -> tuple[Dataset, dict[str, str]]:
     raise UserError(f"the suite describes no data set '{dataset}'; {nearest(dataset, suite.datasets)}")
 
 
-def _find_bank(suite: Suite, name: str, settings: Settings) -> Bank:
+def find_bank(suite: Suite, name: str, settings: Settings) -> Bank:
+    """How the suite makes a bank under the profile; `UserError` for one that it does not describe."""
     if name not in suite.banks:
         raise UserError(f"the suite describes no bank '{name}'; {nearest(name, suite.banks)}")
     bank, profile = suite.banks[name], settings.profile

@@ -20,10 +20,10 @@ def shrunk(patch: int, side: int) -> int:
     """Side of a reference in a scene of `side`, where published scenes have `patch`; `UserError` for a wrong one."""
     if side < 8 or side % 8:
         raise UserError(f"side={side}: the side of a scene is a multiple of 8 pixels (published: 256)")
-    if not 1 <= patch <= PUBLISHED_SIDE or patch * side < PUBLISHED_SIDE:
-        raise UserError(
-            f"patch={patch}: the side of a reference, in pixels of a scene of 256, is 1 to 256 (published: 64)"
-        )
+    least = -(-PUBLISHED_SIDE // side)
+    if not least <= patch <= PUBLISHED_SIDE:
+        wrong = f"patch={patch}: in scenes of {side} pixels a reference is {least} to {PUBLISHED_SIDE}"
+        raise UserError(f"{wrong}, in pixels of a published scene: a texture has no more (published: 16 to 128)")
     return patch * side // PUBLISHED_SIDE
 
 

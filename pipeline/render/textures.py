@@ -4,11 +4,11 @@ import mmap
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.episodes import EpisodeStore
 from pipeline.errors import UserError, nearest
 from pipeline.render.held_out import split_rows
 
@@ -44,51 +44,41 @@ class Textures:
 def read_textures(bank: Path, split: str) -> Textures:
     """The textures of `split` (`train` or `test`) in the bank at `bank`.
 
-    The bank is a Zarr group with `textures` (T, S, S, 3) and the attribute `names`. `UserError` for another split, and
-    where the bank is missing or damaged.
+    The bank is a store with `textures` (T, S, S, 3) and the attributes `names` and `side`. `UserError` for another
+    split, and where the bank is missing or damaged.
     """
     if split not in SPLITS:
         raise UserError(f"textures have no split '{split}'; {nearest(split, SPLITS)}")
-    import zarr
-
-    try:
-        group = zarr.open_group(bank, mode="r")
-        stored: Any = group["textures"]
-        rows = split_rows(_names(group.attrs["names"], stored.shape[0]), split)
-        size = stored.shape[1]
-        if stored.shape[1:] != (size, size, 3) or stored.dtype != np.uint8:
-            raise ValueError(f"textures are {stored.dtype} {stored.shape}")
-        pixels, mapped = _room(len(rows), size)
-        _fill(pixels, stored, rows)
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
-        raise UserError(f"the bank {bank} is missing or damaged ({error}): delete it and run snakemake") from None
-    return Textures(pixels, mapped)
+    store = EpisodeStore(bank)
+    names, side = store.attributes.get("names", []), store.attributes.get("side", 0)
+    if not len(names) == store.length > 0 or side <= 0:
+        message = f"the bank {bank} is damaged ({len(names)} names of {store.length} textures of {side} pixels)"
+        raise UserError(f"{message}: delete it and run snakemake")
+    rows = split_rows(names, split)
+    if not rows:
+        raise UserError(f"the bank {bank} has no textures for the split '{split}': get more of them")
+    textures = _room(len(rows), side)
+    _fill(textures.pixels, store, rows)
+    return textures
 
 
-def _names(found: Any, count: int) -> list[str]:
-    if len(found) != count:
-        raise ValueError(f"{len(found)} names of {count} textures")
-    return [str(name) for name in found]
+def _fill(pixels: NDArray[np.uint8], store: EpisodeStore, rows: Sequence[int]) -> None:
+    # A shard at a time: the bank as a whole is never in memory.
+    places: dict[int, list[int]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(row // store.shard, []).append(place)
+    for shard, within in places.items():
+        block = store.read(shard * store.shard, min((shard + 1) * store.shard, store.length), ["textures"])["textures"]
+        for place in within:
+            pixels[place] = block[rows[place] - shard * store.shard].reshape(pixels.shape[1:])
 
 
-def _room(count: int, side: int) -> tuple[NDArray[np.uint8], mmap.mmap | None]:
+def _room(count: int, side: int) -> Textures:
     shape = (count, side, 3 * side)
     size = count * side * side * 3
     if size <= IN_MEMORY:
-        return np.empty(shape, np.uint8), None
+        return Textures(np.empty(shape, np.uint8))
     with tempfile.TemporaryFile() as file:
         file.truncate(size)
         mapped = mmap.mmap(file.fileno(), size)
-    return np.frombuffer(mapped, np.uint8).reshape(shape), mapped
-
-
-def _fill(pixels: NDArray[np.uint8], stored: Any, rows: Sequence[int]) -> None:
-    # Whole chunks, one at a time: the bank itself is never in memory.
-    step = stored.chunks[0]
-    wanted: dict[int, list[int]] = {}
-    for place, row in enumerate(rows):
-        wanted.setdefault(row // step, []).append(place)
-    for chunk, places in wanted.items():
-        block = stored[chunk * step : (chunk + 1) * step]
-        for place in places:
-            pixels[place] = block[rows[place] - chunk * step].reshape(pixels.shape[1:])
+    return Textures(np.frombuffer(mapped, np.uint8).reshape(shape), mapped)

@@ -60,11 +60,11 @@ class Trunk(nn.Module):
     def calibrate(self, pictures: Tensor) -> None:
         """Take the mean activations of normalized pictures (B, 3, H, W) for good.
 
-        A channel that is silent counts as one of a thousandth of its layer's mean.
+        A channel that is silent counts as one of a tenth of its layer's mean.
         """
         for block, maps in enumerate(self._activations(pictures), start=1):
             mean = maps.float().mean((0, 2, 3))
-            self._mean(block).copy_(mean.clamp(min=float(mean.mean()) * 1e-3 + 1e-12))
+            self._mean(block).copy_(mean.clamp(min=float(mean.mean()) * 0.1 + 1e-12))
         self.get_buffer("calibrated").fill_(True)
 
     def load_torchvision(self, weights: Mapping[str, Tensor]) -> None:

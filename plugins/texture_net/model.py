@@ -170,7 +170,9 @@ class TextureNet(Segmenter):
     def _refer(self, frame: Frame, number: int) -> Reference | None:
         """Embed object `number`, or the background, 0, of frames without any object; None where there is nothing."""
         patches = cut(frame, number, self.patch)
-        shown = torch.stack([patch.inside.all() if number == 0 else patch.inside.any() for patch in patches])
+        shown = torch.stack([patch.inside.any() for patch in patches])
+        if number == 0:
+            shown = shown & (frame.masks == 0).flatten(1).all(1)
         if not bool(shown.any()):
             return None
         sizes = {tuple(patch.inside.shape) for patch in patches}

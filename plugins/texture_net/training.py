@@ -66,7 +66,7 @@ class Segment(Supervised):
         train_trunk: bool,
         ready: bool,
     ) -> None:
-        """Train on references of `sides`, one of them a batch; the trunk's means come from `calibration` images.
+        """Train on references of `sides`, one of them a batch; a frozen trunk's means come from `calibration` images.
 
         A pretrained trunk is frozen whatever `train_trunk` says. `ready`: whether the weights it starts from are there.
         """
@@ -95,9 +95,9 @@ class Segment(Supervised):
         super().setup(device, dtype)
 
     def step(self, batches: Sequence[Batch], done: int) -> Mapping[str, Tensor]:
-        """One update a batch; the first call measures the trunk's means before."""
+        """One update a batch; the first call measures a frozen trunk's means before."""
         trunk = self._network.vgg
-        if done == 0 and not bool(trunk.get_buffer("calibrated")):
+        if done == 0 and not self._network.trains_trunk and not bool(trunk.get_buffer("calibrated")):
             images = torch.cat([batch.queries[0].images for batch in batches])[: self._calibration]
             trunk.calibrate(normalized(images))
             _average([trunk.get_buffer(f"mean{block}") for block in range(1, len(trunk.channels) + 1)])

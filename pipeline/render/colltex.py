@@ -68,7 +68,8 @@ class CollTex:
 
     def shard(self, index: int, count: int) -> Arrays:
         """The first `count` episodes of shard `index`."""
-        arrays = {name: np.zeros((count, *spec.shape), spec.dtype) for name, spec in self.layout.arrays.items()}
+        arrays = {name: np.empty((count, *spec.shape), spec.dtype) for name, spec in self.layout.arrays.items()}
+        arrays["query_masks"][:] = 0  # all else is written whole
         regions = f"colltex-{self._collage.least}-{self._collage.most}"
         keys = episode_keys(self._seed, regions, self._split, index * self.layout.shard, count)
         side, patch = self._side, self._collage.patch

@@ -18,7 +18,7 @@ from pipeline.layers.correlation import correlate
 from pipeline.layers.vgg import Depth, Trunk, normalized
 from pipeline.segmenter import Frame, Prediction, Segmenter, Supports
 from plugins.texture_net.layers import Colours, Decoder, Encoder
-from plugins.texture_net.references import Patch, Reference, cut
+from plugins.texture_net.references import Patch, Reference, cut, empty
 from plugins.texture_net.training import Segment
 
 Embedder = Literal["five_blocks", "four_blocks", "rgb"]
@@ -172,7 +172,7 @@ class TextureNet(Segmenter):
         patches = cut(frame, number, self.patch)
         shown = torch.stack([patch.inside.any() for patch in patches])
         if number == 0:
-            shown = shown & (frame.masks == 0).flatten(1).all(1)
+            shown = shown & empty(frame)
         if not bool(shown.any()):
             return None
         sizes = {tuple(patch.inside.shape) for patch in patches}

@@ -50,6 +50,13 @@ def cut(frame: Frame, number: int, side: int) -> list[Patch]:
     return patches
 
 
+def empty(frame: Frame) -> Tensor:
+    """(B,) bool: frames without any object, which are examples of background."""
+    if frame.masks is None:
+        raise ValueError("a support has no mask")
+    return frame.masks.eq(0).flatten(1).all(1)
+
+
 def _best_window(inside: Tensor, side: int) -> tuple[int, int, int, int]:
     """Top, left, height and width of the window of (H, W) with most pixels inside."""
     height, width = (min(side, length) for length in inside.shape)

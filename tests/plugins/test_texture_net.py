@@ -302,13 +302,14 @@ def test_a_narrow_trunk_does_without_the_weights():
     assert small(weights={"trunk": {}}).trunk == "scratch"
 
 
-def test_the_first_step_calibrates_the_trunk_and_no_other_does():
-    network, batch = small(), episodes()
+def test_the_first_step_calibrates_a_frozen_trunk_and_no_other_does():
+    network, batch = small(otherwise="frozen"), episodes()
     stepped(network, batch)
     means = network.vgg.mean1.clone()
     assert not means.equal(torch.ones(8))
     network.stages[0].step([episodes(seed=5)], 4)
     assert network.vgg.mean1.equal(means)
+    assert stepped(small(), batch).vgg.mean1.equal(torch.ones(8))  # a trained trunk is left as it is
 
 
 def test_the_rate_is_halved_after_two_and_four_fifths():

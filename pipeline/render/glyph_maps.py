@@ -11,15 +11,17 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.render.glyphs import ink_boxes
 from pipeline.render.jit import compiled
-from pipeline.render.omniglot import SIDE
+from pipeline.render.transform import BORDER, SIDE
 
 Kind = Literal["coverage", "distance"]
 STEP = 32
 """Parts of a pixel in which distances are counted."""
 REACH = 5
 """Pixels beyond which a distance no longer matters: a sample below 3.1 has no corner beyond 3.1 + sqrt(2)."""
-BORDER = {"coverage": 1, "distance": REACH}
+MARGIN = {"coverage": 1, "distance": REACH}
+"""Pixels of paper around the ink in a map."""
 THRESHOLD = {"coverage": 127.5, "distance": 3.1 * STEP}
 
 
@@ -36,21 +38,14 @@ class GlyphMaps(NamedTuple):
     """What is below it is ink, in 1/65536 of a value: samples are weighted in 1/256 along each axis."""
 
 
-def make_maps(glyphs: NDArray[np.uint8], kind: Kind) -> GlyphMaps:
-    """Maps of drawings (G, 105, 105) of 0 and 1, none of which is blank."""
-    border = BORDER[kind]
-    boxes = np.array([_box(glyph, border) for glyph in glyphs], np.int64).reshape(-1, 4)
-    sizes = boxes[:, 2] * boxes[:, 3]
-    starts = np.concatenate([[0], np.cumsum(sizes)])
+def make_maps(drawings: NDArray[np.uint8], kind: Kind) -> GlyphMaps:
+    """Maps of packed drawings (G, 128, 16) as `glyphs.pack` makes them, none of which is blank."""
+    border, ink = MARGIN[kind], ink_boxes(drawings).astype(np.int64)
+    boxes = np.column_stack([ink[:, :2] - border, ink[:, 2:] - ink[:, :2] + 2 * border])
+    starts = np.concatenate([[0], np.cumsum(boxes[:, 2] * boxes[:, 3])])
     values = np.full(int(starts[-1]), 255, np.uint8)
-    _fill(values, starts, boxes, glyphs, _disc(border) if kind == "distance" else np.zeros((1, 1), np.uint8))
+    _fill(values, starts, boxes, drawings, _disc(border) if kind == "distance" else np.zeros((1, 1), np.uint8))
     return GlyphMaps(values, starts[:-1], boxes, int(THRESHOLD[kind] * 65536))
-
-
-def _box(glyph: NDArray[np.uint8], border: int) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(glyph.any(axis=1)), np.flatnonzero(glyph.any(axis=0))
-    left, top = int(columns[0]) - border, int(rows[0]) - border
-    return left, top, int(columns[-1]) + border + 1 - left, int(rows[-1]) + border + 1 - top
 
 
 def _disc(radius: int) -> NDArray[np.uint8]:
@@ -65,16 +60,16 @@ def _fill(
     values: NDArray[np.uint8],
     starts: NDArray[np.int64],
     boxes: NDArray[np.int64],
-    glyphs: NDArray[np.uint8],
+    drawings: NDArray[np.uint8],
     disc: NDArray[np.uint8],
 ) -> None:
     # Stamp the disc around each ink pixel, keeping the least: what an exact distance transform finds within its radius.
     reach = disc.shape[0] // 2
-    for g in range(glyphs.shape[0]):
+    for g in range(drawings.shape[0]):
         left, top, width = boxes[g, 0], boxes[g, 1], boxes[g, 2]
         for y in range(SIDE):
             for x in range(SIDE):
-                if glyphs[g, y, x] == 0:
+                if (drawings[g, y + BORDER, (x + BORDER) >> 3] >> ((x + BORDER) & 7)) & 1 == 0:
                     continue
                 for dy in range(-reach, reach + 1):
                     row = starts[g] + (y - top + dy) * width + x - left

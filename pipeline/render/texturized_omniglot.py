@@ -19,9 +19,9 @@ from pipeline.episodes import Arrays
 from pipeline.errors import UserError, nearest
 from pipeline.render.counted import episode_keys
 from pipeline.render.glyph_maps import Kind, make_maps
-from pipeline.render.glyphs import pack, unpack
+from pipeline.render.glyphs import pack
 from pipeline.render.held_out import split_rows
-from pipeline.render.omniglot import SIDE, Glyphs, read_omniglot
+from pipeline.render.omniglot import read_omniglot
 from pipeline.render.reference import (
     LENGTH,
     PUBLISHED_SIDE,
@@ -46,17 +46,19 @@ class TexturizedOmniglot:
 
     length = LENGTH
 
-    def __init__(self, textures: Textures, glyphs: Glyphs, *, split: str, side: int, scene: Scene, seed: int) -> None:
-        """Draw scenes (side, side, 3) of characters (C, D, 105, 105) of 0 and 1, filled with `textures`."""
-        characters, drawers = glyphs.shape[:2]
+    def __init__(
+        self, textures: Textures, drawings: NDArray[np.uint8], *, split: str, side: int, scene: Scene, seed: int
+    ) -> None:
+        """Draw scenes (side, side, 3) of characters, packed as (C, D, 128, 16), filled with `textures`."""
+        characters, drawers, *packed = drawings.shape
         self.facts: Mapping[str, int] = {
             "textures": textures.count,
             "characters": characters,
             "drawings": characters * drawers,
         }
         self.layout = reference_layout(side, scene.patch)
-        self._maps = make_maps(glyphs.reshape(-1, SIDE, SIDE), KINDS["released" if scene.released else "paper"])
-        self._textures, self._glyphs, self._split, self._side = textures, glyphs, split, side
+        self._maps = make_maps(drawings.reshape(-1, *packed), KINDS["released" if scene.released else "paper"])
+        self._textures, self._drawings, self._split, self._side = textures, drawings, split, side
         self._scene, self._seed = scene, seed
 
     def shard(self, index: int, count: int) -> Arrays:
@@ -87,7 +89,7 @@ class TexturizedOmniglot:
 
     def bank(self) -> Arrays:
         """The packed drawings; the textures are read from their bank again."""
-        return {"drawings": pack(self._glyphs)}
+        return {"drawings": self._drawings}
 
 
 def renderer(
@@ -111,29 +113,29 @@ def renderer(
         raise UserError("the renderer 'texturized_omniglot' needs the source 'omniglot': add it in suite.yaml")
     scene = _check(characters, background, patch, geometry, side, moved=split == "train")
     textures = _read_textures(sources, split, scene, side)
-    glyphs = read_characters(sources["omniglot"], split)
-    return TexturizedOmniglot(textures, glyphs, split=split, side=side, scene=scene, seed=seed)
+    drawings = read_characters(sources["omniglot"], split)
+    return TexturizedOmniglot(textures, drawings, split=split, side=side, scene=scene, seed=seed)
 
 
 def replay(store: Path) -> Replay:
     """The stream whose drawings and recipe lie at `store`; it reads the textures from their bank."""
     arrays, attributes = read_stream(store)
-    split, glyphs = attributes["split"], unpack(arrays["drawings"])
+    split, drawings = attributes["split"], arrays["drawings"]
     values: dict[str, Any] = {"background": False, "geometry": "released", "seed": 0} | attributes["parameters"]
     side, seed = values.pop("side"), values.pop("seed")
     scene = _check(**values, side=side, moved=split == "train")
     textures = _read_textures(stream_source(store, attributes), split, scene, side)
-    drawn = TexturizedOmniglot(textures, glyphs, split=split, side=side, scene=scene, seed=seed)
+    drawn = TexturizedOmniglot(textures, drawings, split=split, side=side, scene=scene, seed=seed)
     return Replay(drawn, attributes["episodes"])
 
 
-def read_characters(source: Path, split: str) -> Glyphs:
-    """The drawings of a split, (C, 20, 105, 105): of both parts of Omniglot, by all drawers."""
+def read_characters(source: Path, split: str) -> NDArray[np.uint8]:
+    """The packed drawings of a split, (C, 20, 128, 16): of both parts of Omniglot, by all drawers."""
     names, drawings = [], []
     for part in ("background", "evaluation"):
         found = read_omniglot(source, part)
         names += [name.rpartition("/")[0] for alphabet in found.alphabets for name, *_ in alphabet]
-        drawings.append(found.read(slice(None), range(20)))
+        drawings.append(pack(found.read(slice(None), range(20))))
     return np.concatenate(drawings)[split_rows(names, split)]
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.closure import ROOT
 from pipeline.render.colltex import Collage, CollTex
+from pipeline.render.glyphs import pack
 from pipeline.render.texturized_omniglot import TexturizedOmniglot
 from pipeline.render.texturized_scene import Scene
 from tests.benchmarks.bench_render import glyphs, seconds
@@ -86,7 +87,7 @@ def collages(textures: NDArray[np.uint8], regions: int) -> str:
 def characters(drawings: NDArray[np.uint8], textures: NDArray[np.uint8], count: int, released: bool) -> str:
     """One row of the table of texturized characters."""
     scene = Scene(count, False, 64, released, True, 50)
-    drawn = TexturizedOmniglot(held(textures), drawings, split="train", side=SIDE, scene=scene, seed=0)
+    drawn = TexturizedOmniglot(held(textures), pack(drawings), split="train", side=SIDE, scene=scene, seed=0)
     random = np.random.default_rng(count)
     floats, filled = drawings[:, 0].astype(np.float64), list(textures[:count, :SIDE, :SIDE] / 255.0)
 

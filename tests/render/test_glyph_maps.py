@@ -1,17 +1,14 @@
 """Maps of drawings and the painting of characters from them."""
 
-from typing import Literal
-
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from pipeline.render.glyph_maps import STEP, GlyphMaps, make_maps, paint
+from pipeline.render.glyphs import pack
 from pipeline.render.texturized_scene import draw_way
 from tests.render import plain_characters
 from tests.render.conftest import Strokes
-
-KINDS: tuple[Literal["coverage", "distance"], ...] = ("coverage", "distance")
 
 
 def values_of(maps: GlyphMaps, glyph: int) -> np.ndarray:
@@ -21,7 +18,7 @@ def values_of(maps: GlyphMaps, glyph: int) -> np.ndarray:
 
 def test_a_distance_map_is_the_distance_transform_where_it_matters(strokes: Strokes) -> None:
     glyphs = strokes(8, 1)[:, 0]
-    maps = make_maps(glyphs, "distance")
+    maps = make_maps(pack(glyphs), "distance")
     for g, glyph in enumerate(glyphs):
         left, top, width, height = maps.boxes[g].tolist()
         away = ndimage.distance_transform_edt(np.pad(glyph, 5) == 0)
@@ -32,7 +29,7 @@ def test_a_distance_map_is_the_distance_transform_where_it_matters(strokes: Stro
 
 def test_a_coverage_map_is_the_drawing_in_a_blank_border(strokes: Strokes) -> None:
     glyphs = strokes(8, 1)[:, 0]
-    maps = make_maps(glyphs, "coverage")
+    maps = make_maps(pack(glyphs), "coverage")
     for g, glyph in enumerate(glyphs):
         left, top, width, height = maps.boxes[g].tolist()
         around = np.pad(glyph, 1)[top + 1 : top + 1 + height, left + 1 : left + 1 + width]
@@ -48,7 +45,7 @@ def test_painted_characters_are_those_of_the_plain_path_pixel_by_pixel(
     strokes: Strokes, released: bool, side: int
 ) -> None:
     glyphs = strokes(8, 1)[:, 0]
-    maps = make_maps(glyphs, "distance" if released else "coverage")
+    maps = make_maps(pack(glyphs), "distance" if released else "coverage")
     stream, way = np.zeros(1, np.uint64), np.empty(6, np.int64)
     for number in range(60):
         g = number % len(glyphs)
@@ -68,7 +65,7 @@ def test_right_angles_move_whole_pixels(strokes: Strokes, turn: int) -> None:
     centre = 52 - np.array([cos * 60 + sin * 60, -sin * 60 + cos * 60])
     way = np.array([cos, sin, centre[0], -sin, cos, centre[1]], np.int64) << 16
     labels, extent = np.zeros((128, 128), np.uint8), np.tile([128, 0], (128, 1))
-    paint(make_maps(glyph[None], "coverage"), 0, way, 1, labels, extent)
+    paint(make_maps(pack(glyph[None]), "coverage"), 0, way, 1, labels, extent)
     found = np.zeros((128, 128), np.uint8)
     found[8:113, 8:113] = np.rot90(glyph, -(turn // 90))
     assert np.array_equal(labels, found)

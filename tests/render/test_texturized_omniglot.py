@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.episodes import Arrays, unpack_masks
 from pipeline.errors import UserError
 from pipeline.render.glyph_maps import make_maps, paint
+from pipeline.render.glyphs import pack
 from pipeline.render.texturized_omniglot import TexturizedOmniglot, read_characters, renderer
 from pipeline.render.texturized_scene import Scene, draw_way
 from tests.render import plain_characters
@@ -30,7 +31,7 @@ COVERED = {
 def make(glyphs: Bytes, side: int = SIDE, count: int = 12, **changes: Any) -> TexturizedOmniglot:
     values = {"characters": 6, "background": False, "patch": 16, "released": True, "moved": False, "visible": 3}
     scene = Scene(**(values | changes))
-    return TexturizedOmniglot(held(noise(count, side)), glyphs, split="test", side=side, scene=scene, seed=0)
+    return TexturizedOmniglot(held(noise(count, side)), pack(glyphs), split="test", side=side, scene=scene, seed=0)
 
 
 def draw(made: TexturizedOmniglot, count: int = 50, side: int = SIDE) -> tuple[Arrays, Bytes, Bytes]:
@@ -102,7 +103,7 @@ def test_scales_and_centres_of_both_geometries(released: bool) -> None:
 
 def test_the_papers_geometry_is_one_bilinear_pass_of_floating_point(strokes: Strokes) -> None:
     glyphs = strokes(6, 1)[:, 0]
-    maps, stream, way = make_maps(glyphs, "coverage"), np.zeros(1, np.uint64), np.empty(6, np.int64)
+    maps, stream, way = make_maps(pack(glyphs), "coverage"), np.zeros(1, np.uint64), np.empty(6, np.int64)
     for g in range(6):
         draw_way(stream, False, 256, way)
         labels = np.zeros((256, 256), np.uint8)
@@ -134,7 +135,7 @@ def test_coverage_is_that_of_the_specification(published_characters: Bytes, rele
 @pytest.mark.mirror
 def test_released_characters_are_close_to_the_chain_of_pictures(published_characters: Bytes) -> None:
     random = np.random.default_rng(0)
-    maps, ratios, ink = make_maps(published_characters[:, 0], "distance"), [], []
+    maps, ratios, ink = make_maps(pack(published_characters[:, 0]), "distance"), [], []
     for g in range(50):
         degrees, (first, second) = int(random.integers(360)), random.uniform(0.5, 2, 2)
         along_y, along_x = np.array([first, second]) / max(first, second)
@@ -156,7 +157,7 @@ def test_released_characters_are_close_to_the_chain_of_pictures(published_charac
 
 def test_splits_share_no_character(omniglot: Path) -> None:
     train, test = (read_characters(omniglot, split) for split in ("train", "test"))
-    assert (train.shape, test.shape) == ((9, 20, 105, 105), (3, 20, 105, 105))
+    assert (train.shape, test.shape) == ((9, 20, 128, 16), (3, 20, 128, 16))
     assert not {glyph.tobytes() for row in train for glyph in row} & {glyph.tobytes() for row in test for glyph in row}
 
 

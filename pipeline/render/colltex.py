@@ -74,15 +74,11 @@ class CollTex:
         keys = episode_keys(self._seed, regions, self._split, index * self.layout.shard, count)
         side, patch = self._side, self._collage.patch
         arrays["support_masks"][:] = np.packbits(np.ones(patch * patch, np.uint8))
-        render_collages(
-            keys,
-            self._textures.pixels,
-            self._collage,
-            arrays["query_images"].reshape(count, side, 3 * side),
-            arrays["query_masks"].reshape(count, side, side // 8),
-            arrays["support_images"].reshape(count, patch, 3 * patch),
-        )
-        self._textures.release()
+        images = arrays["query_images"].reshape(count, side, 3 * side)
+        masks = arrays["query_masks"].reshape(count, side, side // 8)
+        patches = arrays["support_images"].reshape(count, patch, 3 * patch)
+        for part in self._textures.blocks(count):
+            render_collages(keys[part], self._textures.pixels, self._collage, images[part], masks[part], patches[part])
         return arrays
 
     def bank(self) -> Arrays:

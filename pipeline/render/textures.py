@@ -2,7 +2,7 @@
 
 import mmap
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from pipeline.render.held_out import split_rows
 
 IN_MEMORY = 512 << 20
 """Bytes of textures up to which they are kept in memory; more lie in an unlinked file in the folder of TMPDIR."""
+_BLOCK = 10  # a texture that is looked at may bring a megabyte into memory with it
 SPLITS = ("train", "test")
 
 
@@ -34,6 +35,13 @@ class Textures:
     def side(self) -> int:
         """Pixels of a texture's side."""
         return int(self.pixels.shape[1])
+
+    def blocks(self, count: int) -> Iterator[slice]:
+        """Slices of `count` episodes to render one after the other; a mapped bank is released after each."""
+        step = count if self._mapped is None else _BLOCK
+        for start in range(0, count, step):
+            yield slice(start, min(start + step, count))
+            self.release()
 
     def release(self) -> None:
         """Give back the memory of a mapped bank; what is looked at again comes from the page cache."""
@@ -58,11 +66,11 @@ def read_textures(bank: Path, split: str) -> Textures:
     if not rows:
         raise UserError(f"the bank {bank} has no textures for the split '{split}': get more of them")
     textures = _room(len(rows), side)
-    _fill(textures.pixels, store, rows)
+    _fill(textures, store, rows)
     return textures
 
 
-def _fill(pixels: NDArray[np.uint8], store: EpisodeStore, rows: Sequence[int]) -> None:
+def _fill(textures: Textures, store: EpisodeStore, rows: Sequence[int]) -> None:
     # A shard at a time: the bank as a whole is never in memory.
     places: dict[int, list[int]] = {}
     for place, row in enumerate(rows):
@@ -70,7 +78,8 @@ def _fill(pixels: NDArray[np.uint8], store: EpisodeStore, rows: Sequence[int]) -
     for shard, within in places.items():
         block = store.read(shard * store.shard, min((shard + 1) * store.shard, store.length), ["textures"])["textures"]
         for place in within:
-            pixels[place] = block[rows[place] - shard * store.shard].reshape(pixels.shape[1:])
+            textures.pixels[place] = block[rows[place] - shard * store.shard].reshape(textures.pixels.shape[1:])
+        textures.release()
 
 
 def _room(count: int, side: int) -> Textures:

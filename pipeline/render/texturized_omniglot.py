@@ -74,17 +74,14 @@ class TexturizedOmniglot:
         side, patch = self._side, self._scene.patch
         name = f"texturized_omniglot-{self._scene.characters}" + ("-background" if self._scene.background else "")
         arrays["support_masks"][:] = np.packbits(np.ones(patch * patch, np.uint8))
-        render_scenes(
-            episode_keys(self._seed, name, self._split, first, count),
-            self._textures.pixels,
-            self._maps,
-            self._scene,
-            arrays["query_images"].reshape(count, side, 3 * side),
-            arrays["query_masks"].reshape(count, side, side // 8),
-            arrays["support_images"].reshape(count, patch, 3 * patch),
-            labels,
-        )
-        self._textures.release()
+        keys = episode_keys(self._seed, name, self._split, first, count)
+        images = arrays["query_images"].reshape(count, side, 3 * side)
+        masks = arrays["query_masks"].reshape(count, side, side // 8)
+        patches = arrays["support_images"].reshape(count, patch, 3 * patch)
+        for part in self._textures.blocks(count):
+            shown = labels[part] if len(labels) == count else labels
+            drawn = (images[part], masks[part], patches[part], shown)
+            render_scenes(keys[part], self._textures.pixels, self._maps, self._scene, *drawn)
         return arrays
 
     def bank(self) -> Arrays:

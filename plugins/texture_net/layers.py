@@ -97,7 +97,11 @@ class Decoder(nn.Module):
     """From the similarity map and the image's maps to logits: five stages of equal width, 686,017 parameters in all."""
 
     def __init__(self, trunk: Sequence[int], width: int) -> None:
-        """`trunk` are the channels of conv1_1 to conv5_1."""
+        """`trunk` are the channels of conv1_1 to conv5_1.
+
+        The similarity's weights start as large as if it were the only input: one among 129 channels is overheard else,
+        and training begins with a plateau of hundreds of steps.
+        """
         super().__init__()
         deepest_first = list(reversed(trunk))
         self.reduce = nn.ModuleList(convolution(channels, width, 1) for channels in deepest_first)
@@ -105,6 +109,8 @@ class Decoder(nn.Module):
         self.joins = nn.ModuleList(Join(width, width, 1, outputs=width) for _ in deepest_first[1:])
         self.blocks = nn.ModuleList(Residual(width) for _ in deepest_first)
         self.leave = convolution(width, 1, 1)
+        for layer in (self.enter, *(join.conv for join in self.joins if isinstance(join, Join))):
+            nn.init.uniform_(layer.weight[:, -1], -1, 1)
 
     def forward(self, similarity: Tensor, maps: Sequence[Tensor]) -> Tensor:
         """Similarity (B, 1, H, W) and the trunk's maps of the image -> logits (B, 1, H, W)."""

@@ -30,13 +30,14 @@ def gpu(stage, pattern):
 
 
 RAW = "data/raw/{origin}/{source}"
+TEXTURES = "data/textures/{profile}/{bank}"
 EPISODES = "data/episodes/{profile}/{dataset}/{split}"
 MODEL = "models/{profile}/{system}/{trained_on}/seed{seed}"
 SCORES = "results/scores/{profile}/{system}/{trained_on}/{tested_on}/{augmentation}/seed{seed}"
 
 
 wildcard_constraints:
-    **dict.fromkeys("origin source profile dataset split system trained_on tested_on augmentation".split(), NAME),
+    **dict.fromkeys("origin source profile bank dataset split system trained_on tested_on augmentation".split(), NAME),
     seed=r"\d+",
 
 
@@ -67,9 +68,8 @@ rule download:
 
 
 rule texturize:
-    # Filled by the texture study: re-synthesized banks, data/textures/<profile>/<bank>.zarr.
     input:
-        [],
+        plan.outputs("texturize"),
 
 
 rule render:
@@ -119,6 +119,29 @@ rule fetch_source:
     threads: 1
     shell:
         "python -m pipeline.download --job {params.job:q} --output {output.manifest} --mirror={plan.settings.mirror:q} > {log} 2>&1"
+
+
+rule texturize_bank:
+    input:
+        manifests=lambda w: job("texturize", TEXTURES + ".json")(w).manifests,
+        products=lambda w: [ancient(p) for p in job("texturize", TEXTURES + ".json")(w).products],
+        code=lambda w: job("texturize", TEXTURES + ".json")(w).code,
+    output:
+        manifest=TEXTURES + ".json",
+        store=directory(TEXTURES + ".zarr"),
+    params:
+        job=lambda w: job("texturize", TEXTURES + ".json")(w).json,
+    log:
+        "logs/texturize/{profile}/{bank}.log",
+    benchmark:
+        "logs/texturize/{profile}/{bank}.benchmark.tsv"
+    conda:
+        "envs/gpu.yaml" if cards else "envs/cpu.yaml"
+    threads: plan.settings.threads
+    resources:
+        gpu=gpu("texturize", TEXTURES + ".json"),
+    shell:
+        "python -m pipeline.launch texturize --job {params.job:q} --output {output.manifest} --threads {threads} --gpu {resources.gpu} > {log} 2>&1"
 
 
 rule render_split:

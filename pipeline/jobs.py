@@ -11,12 +11,13 @@ from pipeline import closure
 from pipeline.download.job import DownloadJob, Entry, code_modules, read_sources
 from pipeline.errors import UserError, nearest
 from pipeline.evaluate.job import EvaluateJob
-from pipeline.job import Facts
+from pipeline.job import Facts, parse
 from pipeline.manifest import canonical
 from pipeline.plugin import System
 from pipeline.render.job import RenderJob
 from pipeline.settings import Settings, by_profile
-from pipeline.suite import Split, Suite, Track, train_splits
+from pipeline.suite import Bank, Split, Suite, Track, train_splits
+from pipeline.texturize import job as texturize
 from pipeline.train.job import TrainJob
 
 
@@ -51,7 +52,9 @@ class Jobs:
 
     def __init__(self, settings: Settings, systems: Mapping[str, System]) -> None:
         """No job yet; `systems` are those that others may need."""
-        self.by_stage: dict[str, dict[str, Job]] = {stage: {} for stage in ("download", "render", "train", "evaluate")}
+        self.by_stage: dict[str, dict[str, Job]] = {
+            stage: {} for stage in ("download", "texturize", "render", "train", "evaluate")
+        }
         self._settings, self._systems, self._sources = settings, systems, read_sources()
 
     def evaluate(
@@ -133,8 +136,9 @@ class Jobs:
         splits = {f"{split.dataset}/train": split for split in train_splits(suite, train_set, settings)}
         data = {name: self.render(split, "train") for name, split in splits.items()}
         shown = {name: found for name, split in splits.items() if (found := self._oracles(system, split, oracle))}
-        needs = self._needs(system, suite, train_set, seed)
-        renderers = {name: split.renderer for name, split in splits.items()} if settings.stream else {}
+        needs, pretrained = self._needs(system, suite, train_set, seed), self._pretrained(system)
+        streams = {name: split for name, split in splits.items() if split.stream}
+        banks = {self.texturize(name, bank): "" for split in streams.values() for name, bank in split.banks.items()}
         return self._add(
             "train",
             f"models/{settings.profile}/{owner}/{train_set}/seed{seed}.json",
@@ -145,16 +149,27 @@ class Jobs:
                 parameters=self._budgeted(system.train),
                 data=data,
                 oracle=shown,
-                renderers=renderers,
+                renderers={name: split.renderer for name, split in streams.items()},
                 needs=needs,
+                pretrained=pretrained,
+                insist=settings.weights == "pretrained",
                 seed=seed,
                 precision=settings.precision,
                 threads=settings.threads,
                 device=settings.device,
                 compile=settings.compile,
             ),
-            parents=[*data.values(), *(path for fields in shown.values() for path in fields.values()), *needs.values()],
-            loads=[f"plugins.{system.plugin}.model", *(f"pipeline.render.{name}" for name in renderers.values())],
+            parents=[
+                *data.values(),
+                *banks,  # a stream's textures are read from where they are
+                *(path for fields in shown.values() for path in fields.values()),
+                *needs.values(),
+                *pretrained.values(),
+            ],
+            loads=[
+                f"plugins.{system.plugin}.model",
+                *(f"pipeline.render.{split.renderer}" for split in streams.values()),
+            ],
             threads=settings.threads * settings.ranks,
             gpu=system.facts.gpu,
         )
@@ -162,6 +177,7 @@ class Jobs:
     def render(self, split: Split, name: str, oracle: Mapping[str, Any] | None = None) -> str:
         """Add the rendering of one split, or of its oracle data; return its manifest."""
         sources = {source: self.download(source) for source in split.sources}
+        sources |= {bank: self.texturize(bank, facts) for bank, facts in split.banks.items()}
         return self._add(
             "render",
             f"data/episodes/{self._settings.profile}/{split.dataset}/{name}.json",
@@ -172,7 +188,7 @@ class Jobs:
                 parameters=split.parameters | dict(oracle or {}),
                 sources=sources,
                 episodes=split.episodes,
-                stream=self._settings.stream and split.split == "train",
+                stream=split.stream,
             ),
             parents=list(sources.values()),
             loads=[f"pipeline.render.{split.renderer}"],
@@ -186,6 +202,33 @@ class Jobs:
                 f"the data set '{split.dataset}' has no oracle data '{field}'; {nearest(field, split.oracles)}"
             )
         return self.render(split, f"{split.split}-{field}" if field else split.split, split.oracles.get(field))
+
+    def texturize(self, name: str, bank: Bank) -> str:
+        """Add the making of one bank of textures; return its manifest."""
+        settings, facts = self._settings, bank.synthesis
+        synthesis = None if facts is None else parse(texturize.Synthesis, facts, f"the synthesis of the bank '{name}'")
+        photos = self.download(bank.source)
+        if synthesis and (settings.weights == "scratch" or settings.origin == "sample"):
+            synthesis = synthesis.model_copy(update={"trunk": "random"})
+        weights = self.download(synthesis.trunk) if synthesis and synthesis.trunk != "random" else None
+        _, *loads = texturize.code_modules(synthesis is not None)
+        return self._add(
+            "texturize",
+            f"data/textures/{settings.profile}/{name}.json",
+            texturize.BankJob(
+                bank=name,
+                photos=photos,
+                side=bank.side,
+                synthesis=synthesis,
+                weights=weights,
+                insist=weights is not None and settings.weights == "pretrained",
+                device=settings.device if synthesis else "cpu",
+            ),
+            parents=[photos, *([weights] if weights else [])],
+            loads=loads,
+            threads=settings.threads,
+            gpu=4 if synthesis else 0,
+        )
 
     def download(self, source: str) -> str:
         """Add the fetching of one source, or the generation of its sample; return its manifest."""
@@ -218,6 +261,12 @@ class Jobs:
         return {
             name: self.train(other, suite, str(train_set), other.facts.oracle, seed) for name, other in needed.items()
         }
+
+    def _pretrained(self, system: System) -> dict[str, str]:
+        """Add the downloads of the published weights that the settings ask for: name -> manifest."""
+        if self._settings.weights == "scratch" or self._settings.origin == "sample":
+            return {}
+        return {name: self.download(source) for name, source in system.pretrained.items()}
 
     def schedule(self, system: System) -> float | None:
         """Share of the published training samples: the least over the system and what it needs; None without any."""
@@ -262,4 +311,4 @@ def _samples(parameters: Mapping[str, Any]) -> dict[str, int]:
 def _product(manifest: str) -> str:
     """Path of the folder a manifest describes."""
     stem = manifest.removesuffix(".json")
-    return stem + ".zarr" if stem.startswith("data/episodes/") else stem
+    return stem + ".zarr" if stem.startswith(("data/episodes/", "data/textures/")) else stem

@@ -16,7 +16,7 @@ from pipeline.plugin import Enters, System, find_plugins, systems
 from pipeline.report.job import Cell, ReportJob
 from pipeline.report.job import Suite as ReportedSuite
 from pipeline.settings import Settings, by_profile, load_settings
-from pipeline.suite import Split, Suite, Track, describes, find_split, levels, load_suites
+from pipeline.suite import Split, Suite, Track, describes, find_bank, find_split, levels, load_suites
 
 NAME = r"[a-z0-9_]+(-[a-z0-9_]+)*"
 """What every wildcard of the Snakefile matches: `_` inside a name, `-` before a variant, level, fold or split."""
@@ -56,6 +56,8 @@ class Plan:
         """The job that writes `output`; `UserError` where the current settings have no such job."""
         if output not in self.jobs[stage] and stage == "render":
             self._render(output)
+        if output not in self.jobs[stage] and stage == "texturize":
+            self._texturize(output)
         if output not in self.jobs[stage]:
             current = f"profile {self.settings.profile}, suites {', '.join(self.settings.suites)}"
             raise UserError(
@@ -130,6 +132,13 @@ class Plan:
             if describes(suite, dataset):
                 split, _, field = name.partition("-")
                 self._jobs.render_alone(find_split(suite, dataset, split, self.settings), field)
+
+    def _texturize(self, output: str) -> None:
+        """Add the making of a bank that no track asks for but a suite describes."""
+        *folder, name = output.removesuffix(".json").split("/")
+        for suite in self._suites.values():
+            if folder == ["data", "textures", self.settings.profile] and name in suite.banks:
+                self._jobs.texturize(name, find_bank(suite, name, self.settings))
 
     def _report(self) -> ReportJob:
         return ReportJob(

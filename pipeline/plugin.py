@@ -29,6 +29,8 @@ class Variant(Parameters):
 
     needs: dict[str, str] | None = None
     """Instead of the plugin's own; None means those."""
+    pretrained: dict[str, str] | None = None
+    """Instead of the plugin's own; None means those."""
 
 
 class Enters(Facts):
@@ -69,6 +71,10 @@ class PluginFacts(Facts):
     """Named other choices of parameters, systems of their own."""
     needs: dict[str, str] = {}
     """Name in `build`'s weights -> the system that has to be trained before, on the same data."""
+    pretrained: dict[str, str] = {}
+    """Name in `build`'s weights -> source of published weights (`vgg19`); left out where they cannot be had.
+
+    The setting `weights` decides whether they are asked for; the sample profile has none."""
     oracle: list[str] = []
     """Fields of a query that only an oracle may see, in training and evaluation; marked in the table.
 
@@ -99,6 +105,12 @@ class System(Facts):
         return self.facts.needs if own is None else own
 
     @property
+    def pretrained(self) -> dict[str, str]:
+        """Name in `build`'s weights -> source of published weights."""
+        own = self._own.pretrained
+        return self.facts.pretrained if own is None else own
+
+    @property
     def learned(self) -> bool:
         """Whether anything of it was trained: it, or what it needs."""
         return self.facts.trained or bool(self.needs)
@@ -111,7 +123,9 @@ class System(Facts):
     @property
     def model_name(self) -> str:
         """The system whose model it uses: the plugin's own where the variant changes nothing about training."""
-        return self.name if self._own.train or self._own.needs is not None else self.plugin
+        own = self._own
+        changed = own.train or own.needs is not None or own.pretrained is not None
+        return self.name if changed else self.plugin
 
     @property
     def _own(self) -> Variant:

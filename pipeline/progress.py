@@ -12,8 +12,9 @@ QUIET = 10.0
 class ProgressLine:
     """Progress of one piece of work: a line redrawn on a terminal, a plain line now and then in a log."""
 
-    def __init__(self, stage: str, total: int, done: int) -> None:
-        """Start at `done` of `total` episodes."""
+    def __init__(self, stage: str, total: int, done: int, unit: str = "episodes") -> None:
+        """Start at `done` of `total` episodes, or of what `unit` says."""
+        self._unit = unit
         self._stage, self._total, self._first = stage, total, done
         self._start = self._last = time.monotonic()
         self._terminal = os.isatty(2)
@@ -27,6 +28,6 @@ class ProgressLine:
         speed = (done - self._first) / max(now - self._start, 1e-9)
         left = (self._total - done) / speed if speed else 0.0
         shown = " ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        line = f"{self._stage}: {done:,}/{self._total:,} episodes, {speed:,.0f}/s, {left:,.0f} s left, {shown}"
+        line = f"{self._stage}: {done:,}/{self._total:,} {self._unit}, {speed:,.0f}/s, {left:,.0f} s left, {shown}"
         end = "\r" if self._terminal and done < self._total else "\n"
         print(line, end=end, file=sys.stderr, flush=True)

@@ -39,10 +39,15 @@ class Settings(Facts):
     pictures: Annotated[int, Field(ge=0)]
     bootstrap: Annotated[int, Field(ge=10)]
     clutter_levels: Counts
+    texture_regions: Counts
+    texture_patches: Counts
+    texture_characters: Counts
+    texture_trainings: Counts
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
     evaluation_precision: Precision
     threads: Annotated[int, Field(ge=1)]
+    weights: Literal["auto", "pretrained", "scratch"]
     compile: bool
     ranks: Annotated[int, Field(ge=1)]
     stream: bool

@@ -17,15 +17,29 @@ Count = int | dict[str, int]
 """A number, or one a profile."""
 
 
+class Bank(Facts):
+    """How a bank of textures is made of a source of photos; any value may be given by profile."""
+
+    source: str
+    side: Count
+    """Pixels of a texture."""
+    synthesis: dict[str, Any] | None = None
+    """How textures are synthesized (`pipeline.texturize.job.Synthesis`); without it they are the photos."""
+
+
 class Dataset(Facts):
     """How a data set, or a family of them with levels in braces (`clutter-n{n}`), is rendered."""
 
     renderer: str
-    sources: list[str]
+    sources: list[str] = []
+    banks: list[str] = []
+    """Banks of textures that the renderer reads beside the sources."""
     parameters: dict[str, Any] = {}
-    """The renderer's keyword arguments; `{n}` stands for the level."""
+    """The renderer's keyword arguments; `{n}` stands for the level, and any value may be given by profile."""
     splits: dict[str, Count]
     """Split -> episodes, before the budget."""
+    stream: bool | dict[str, bool] = False
+    """Whether the train split is replayed instead of stored, whatever the setting `stream`; may be given by profile."""
     oracles: dict[str, dict[str, Any]] = {}
     """Oracle field -> parameters that make the renderer write it, as a store of its own."""
 
@@ -61,6 +75,7 @@ class Suite(Facts):
 
     title: str
     paper: str
+    banks: dict[str, Bank] = {}
     datasets: dict[str, Dataset]
     training_sets: dict[str, TrainingSet] = {}
     statistics: dict[str, dict[str, Any]]
@@ -78,9 +93,13 @@ class Split(Facts):
     split: str
     renderer: str
     sources: list[str]
+    banks: dict[str, Bank] = {}
+    """Bank -> how it is made, under the profile."""
     parameters: dict[str, Any]
     episodes: int
     oracles: dict[str, dict[str, Any]]
+    stream: bool = False
+    """Whether it is replayed instead of stored."""
 
     @property
     def name(self) -> str:
@@ -135,9 +154,11 @@ def find_split(suite: Suite, dataset: str, split: str, settings: Settings) -> Sp
         split=split,
         renderer=facts.renderer,
         sources=facts.sources,
-        parameters=_fill(facts.parameters, level),
+        banks={bank: find_bank(suite, bank, settings) for bank in facts.banks},
+        parameters=_fill({k: by_profile(v, settings.profile) for k, v in facts.parameters.items()}, level),
         episodes=min(wanted, full),
         oracles=facts.oracles,
+        stream=split == "train" and (settings.stream or by_profile(facts.stream, settings.profile)),
     )
 
 
@@ -168,6 +189,15 @@ def _find_dataset(suite: Suite, dataset: str) -> tuple[Dataset, dict[str, str]]:
         if match:
             return facts, match.groupdict()
     raise UserError(f"the suite describes no data set '{dataset}'; {nearest(dataset, suite.datasets)}")
+
+
+def find_bank(suite: Suite, name: str, settings: Settings) -> Bank:
+    """How the suite makes a bank under the profile; `UserError` for one that it does not describe."""
+    if name not in suite.banks:
+        raise UserError(f"the suite describes no bank '{name}'; {nearest(name, suite.banks)}")
+    bank, profile = suite.banks[name], settings.profile
+    given = None if bank.synthesis is None else {k: by_profile(v, profile) for k, v in bank.synthesis.items()}
+    return Bank(source=bank.source, side=by_profile(bank.side, profile), synthesis=given)
 
 
 def _matches(pattern: str, dataset: str) -> re.Match[str] | None:

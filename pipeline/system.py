@@ -11,22 +11,35 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.errors import UserError
+from pipeline.pretrained import read_published
 from pipeline.seeds import derive
 from pipeline.segmenter import Segmenter, Synthesizer
 
 
 def build_system(
-    plugin: str, parameters: Mapping[str, Any], needs: Mapping[str, str], seed: int
+    plugin: str,
+    parameters: Mapping[str, Any],
+    needs: Mapping[str, str],
+    seed: int,
+    *,
+    pretrained: Mapping[str, str] | None = None,
+    insist: bool = False,
 ) -> Segmenter | Synthesizer:
     """Call `build` of plugins/<plugin>/model.py, its initial weights drawn from (seed, initialize, plugin).
 
-    `needs` maps names to manifests of other systems' models; their tensors are handed over as `weights`, which a
-    plugin without needs does not get.
+    `needs` maps names to manifests of other systems' models, `pretrained` to those of sources of published weights;
+    their tensors are handed over as `weights`, which a plugin without either does not get. Published weights that
+    cannot be had are left out, or a `UserError` where the user insists on them.
     """
     module = importlib.import_module(f"plugins.{plugin}.model")
     arguments: dict[str, Any] = dict(parameters)
-    if needs:
-        arguments["weights"] = {name: read_weights(Path(manifest)) for name, manifest in needs.items()}
+    found = {name: read_weights(Path(manifest)) for name, manifest in needs.items()}
+    for name, manifest in (pretrained or {}).items():
+        tensors = read_published(Path(manifest), insist=insist)
+        if tensors is not None:
+            found[name] = tensors
+    if found:
+        arguments["weights"] = found
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "initialize", plugin))
         try:

@@ -52,12 +52,13 @@ def main() -> None:
 
 
 def _renderer(job: RenderJob) -> Renderer:
-    sources = {name: Path(path).with_suffix("") for name, path in job.sources.items()}
+    sources = {}
     for name, path in job.sources.items():
         found = read_manifest(Path(path))
         if not found.available:
             reason = found.notes.get("reason", "it could not be had")
             raise UserError(f"{job.dataset} needs the source '{name}' ({reason}); give a mirror that holds it")
+        sources[name] = Path(path).with_suffix(".zarr" if found.kind == "store" else "")
     renderer = make_renderer(job.renderer, split=job.split, sources=sources, parameters=job.parameters)
     if not 1 <= job.episodes <= renderer.length:
         wanted = f"{job.dataset}/{job.split} has {renderer.length} episodes, but {job.episodes} are asked for"
@@ -82,7 +83,10 @@ def _stream(job: RenderJob, renderer: Renderer, work: Path) -> Path:
         raise UserError(f"the renderer '{job.renderer}' cannot be streamed: set stream=false")
     staged = work / "store.zarr"
     shutil.rmtree(staged, ignore_errors=True)
+    banks = {name: path for name, path in job.sources.items() if read_manifest(Path(path)).kind == "store"}
+    digests = {name: read_manifest(Path(path)).digest for name, path in banks.items()}
     recipe = {"split": job.split, "parameters": job.parameters, "episodes": job.episodes}
+    recipe |= {"banks": banks, "digests": digests} if banks else {}
     write_stream(staged, renderer.bank(), {**renderer.layout.attributes, **recipe})
     return staged
 

@@ -17,7 +17,7 @@ class RenderJob(Facts):
     parameters: dict[str, Any] = {}
     """Keyword arguments of the renderer, as suite.yaml gives them with the level filled in."""
     sources: dict[str, str]
-    """Source name -> manifest of the raw source (`data/raw/real/omniglot.json`)."""
+    """Source -> manifest of the raw source (`data/raw/real/omniglot.json`), and bank -> manifest of the bank."""
     episodes: int
     """How many; a shorter split is the prefix of a longer one."""
     stream: bool = False

@@ -100,6 +100,8 @@ def _sides(claim: Claim) -> list[Line]:
 def _find(side: Mapping[str, object], claim: Claim, dataset: str, entries: Sequence[Entry]) -> Entry | None:
     asked = {key: value or getattr(claim, key, None) for key, value in side.items()} | {"dataset": dataset}
     track = asked.pop("track")
+    if asked["trained_on"] is None:
+        del asked["trained_on"]
     for entry in entries:
         same = all(getattr(entry.row, key) == value for key, value in asked.items())
         if same and (entry.cell is None or entry.cell.track == track):

@@ -1,5 +1,6 @@
 """A metric against a level or a threshold: ours beside the published one."""
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.report.aggregates import iou, thresholds
-from pipeline.report.figure import STYLE, grid, paler, panel_title, shades, svg
+from pipeline.report.figure import MARKERS, STYLE, grid, paler, panel_title, shades, svg
 from pipeline.report.job import Cell, Metric
 from pipeline.report.results import columns_of
 from pipeline.report.row import Row, label, metric_title, natural
@@ -20,7 +21,7 @@ from pipeline.report.table import Entry
 Point = tuple[float, Row]
 """A level and the row that stands there."""
 Key = tuple[str, str]
-"""Label of a system, and the split."""
+"""Label of a system, and the split, or what else it has several lines for."""
 Lines = Mapping[Key, Sequence[Point]]
 Marks = Mapping[str, tuple[str, str]]
 """Label -> colour and marker: the same in all figures of a suite."""
@@ -38,11 +39,11 @@ def curve(plot: Curve, entries: Sequence[Entry], marks: Marks, recorded: Sequenc
     """
     ours = _lines(plot, [e.row for e in entries if e.cell and e.cell.track in plot.tracks and e.row.value is not None])
     printed = _lines(plot, [e.row for e in entries if e.row.published is not None])
-    drawn = sorted({*ours, *printed}, key=lambda key: ([*marks].index(key[0]), plot.splits.index(key[1])))
+    drawn = sorted({*ours, *printed}, key=lambda key: ([*marks, key[0]].index(key[0]), _rank(plot, key[1])))
     kept = {key: points for key, points in _lines(plot, recorded).items() if key in drawn}
     if not drawn:
         return None
-    style = {key: (paler(marks[key[0]][0], 0.5 * (key[1] != plot.splits[0])), marks[key[0]][1]) for key in drawn}
+    style = _style(plot, drawn, marks)
     few = len(drawn) <= FEW
     size = (5.7, 4.3) if few else (9.4, max(4.2, 0.3 + 0.2 * (len(drawn) + 3)))
     with matplotlib.rc_context(STYLE):
@@ -50,7 +51,8 @@ def curve(plot: Curve, entries: Sequence[Entry], marks: Marks, recorded: Sequenc
         axes = figure.add_subplot()
         _draw(axes, ours, printed, kept, style)
         _axis(axes, plot, sorted({x for line in (*ours.values(), *printed.values()) for x, _ in line}))
-        names = {key: key[0] if len(plot.splits) == 1 else f"{key[0]}, {key[1]}" for key in drawn}
+        alone = len({variant for _, variant in drawn}) == 1 or (plot.lines == "split" and len(plot.splits) == 1)
+        names = {key: key[0] if alone else f"{key[0]}, {_variant(plot, key[1])}" for key in drawn}
         handles = _handles({names[key]: style[key] for key in drawn}, bool(kept))
         figure.legend(handles=handles, **BELOW if few else {"loc": "outside right upper"})
         return svg(figure, plot.title)
@@ -87,8 +89,30 @@ def _lines(plot: Curve, rows: Sequence[Row]) -> dict[Key, list[Point]]:
         level = re.fullmatch(plot.x, row.dataset)
         wanted = row.metric == plot.metric and row.split in plot.splits
         if level and wanted and (plot.systems is None or row.system in plot.systems):
-            lines.setdefault((label(row), row.split), []).append((float(level[1]), row))
+            key = {
+                "split": (label(row), row.split),
+                "dataset": (label(row), level[level.re.groups]),
+                "trained_on": (row.system, row.trained_on),
+            }[plot.lines]
+            lines.setdefault(key, []).append((float(level[1]), row))
     return {key: sorted(points, key=lambda point: point[0]) for key, points in lines.items()}
+
+
+def _rank(plot: Curve, variant: str) -> tuple[object, ...]:
+    return (plot.splits.index(variant),) if plot.lines == "split" else natural(variant)
+
+
+def _variant(plot: Curve, variant: str) -> str:
+    return f"trained on {variant}" if plot.lines == "trained_on" else variant
+
+
+def _style(plot: Curve, drawn: Sequence[Key], marks: Marks) -> dict[Key, tuple[str, str]]:
+    """A system's colour and marker, paler from its second split on; or a colour a line, and the system's marker."""
+    if plot.lines == "split":
+        return {key: (paler(marks[key[0]][0], 0.5 * (key[1] != plot.splits[0])), marks[key[0]][1]) for key in drawn}
+    shade = shades(sorted({variant for _, variant in drawn}, key=natural))
+    signs = dict(zip(dict.fromkeys(name for name, _ in drawn), itertools.cycle(MARKERS), strict=False))
+    return {key: (shade[key[1]], signs[key[0]]) for key in drawn}
 
 
 def _draw(axes: Axes, ours: Lines, printed: Lines, kept: Lines, style: Mapping[Key, tuple[str, str]]) -> None:

@@ -82,9 +82,12 @@ def place(row: Row) -> tuple[object, ...]:
 
 
 def label(row: Row | Cell) -> str:
-    """The system, and what sets it apart from a system of its name: a foreign training set, shots, augmentation."""
+    """The system, and what sets it apart from a system of its name: a foreign training set, shots, augmentation.
+
+    The training set `colltex` is not foreign to its levels, `colltex-n5-p64`.
+    """
     parts = [row.system]
-    if row.trained_on not in ("", None, row.dataset):
+    if row.trained_on and not f"{row.dataset}-".startswith(f"{row.trained_on}-"):
         parts.append(f"trained on {row.trained_on}")
     if row.shots != 1:
         parts.append(f"{row.shots} shots")

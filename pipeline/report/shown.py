@@ -23,7 +23,9 @@ class Curve(Facts):
     systems: list[str] | None = None
     """None means all that enter the tracks."""
     x: str
-    """Pattern a data set's whole name must match; its one group is the level, a number (`clutter-n([0-9]+)`)."""
+    """Pattern a data set's whole name must match; its first group is the level, a number (`clutter-n([0-9]+)`)."""
+    lines: Literal["split", "dataset", "trained_on"] = "split"
+    """What a system has several lines for: splits, values of the second group of `x`, or training sets."""
     x_label: str = "level"
     log2: bool = True
     """Whether the levels stand on a logarithmic axis of base 2."""
@@ -58,6 +60,8 @@ class Line(Facts):
     """A line of the table: one system. What is None is as the claim says."""
 
     system: str
+    trained_on: str | None = None
+    """Needed where the track has several training sets."""
     track: str | None = None
     split: str | None = None
     metric: str | None = None

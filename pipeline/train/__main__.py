@@ -36,7 +36,9 @@ def main() -> None:
     modules = [f"pipeline.render.{name}" for name in job.renderers.values()]
     code = code_digest(code_files("pipeline.train.__main__", f"plugins.{job.plugin}.model", *modules))
     shown = [path for fields in job.oracle.values() for path in fields.values()]
-    inputs = input_digests(Path(path) for path in [*job.data.values(), *shown, *job.needs.values()])
+    inputs = input_digests(
+        Path(path) for path in [*job.data.values(), *shown, *job.needs.values(), *job.pretrained.values()]
+    )
     recipe = job.model_dump(mode="json")
     with share(job.device, arguments.gpu, job.threads) as device, _ranks(device) as first:
         start = time.monotonic()
@@ -98,7 +100,7 @@ def _publish(
         recipe=recipe,
         code=code,
         inputs=inputs,
-        complete=all(read_manifest(Path(path)).complete for path in inputs),
+        complete=all(read_manifest(Path(path)).complete for path in inputs.keys() - recipe["pretrained"].values()),
         notes={"weights": model.trunk},
     )
     publish(staged, output.with_suffix(""), manifest)
@@ -107,7 +109,7 @@ def _publish(
 def _train(
     job: TrainJob, code: str, inputs: Mapping[str, str | None], device: torch.device, work: Path
 ) -> Segmenter | Synthesizer:
-    model = build_system(job.plugin, job.parameters, job.needs, job.seed)
+    model = build_system(job.plugin, job.parameters, job.needs, job.seed, pretrained=job.pretrained, insist=job.insist)
     if not model.stages:
         raise UserError(
             f"plugins/{job.plugin}: plugin.yaml says trained, but build returned no stages; correct one of them"

@@ -25,6 +25,10 @@ class TrainJob(Facts):
     """Train split -> renderer module, for splits whose manifest is of kind `stream`."""
     needs: dict[str, str] = {}
     """Name in `build`'s weights -> manifest of that system's model."""
+    pretrained: dict[str, str] = {}
+    """Name in `build`'s weights -> manifest of a source of published weights."""
+    insist: bool = False
+    """Whether it is a mistake that published weights cannot be had, rather than a reason to do without."""
     seed: int
     precision: Precision
     threads: int

@@ -133,3 +133,15 @@ def test_another_split_of_the_same_system_is_a_side() -> None:
     sides = {"above": {"system": "unet", "split": "test_train"}, "below": {"system": "unet"}}
     check = judge(ABOVE | sides | {"datasets": ["clutter-n4"]}, job).checks[0]
     assert (check.value, check.verdict) == (0.0, "not enough budget")
+
+
+def test_of_several_training_sets_a_side_may_name_one() -> None:
+    job = write_job()
+    easy, hard = (each for each in job.cells[:4] if each.system == "unet" and each.metric == "iou")
+    moved = hard.model_copy(update={"dataset": "clutter-n4"})  # trained on clutter-n32, IoU 0.4
+    job = job.model_copy(update={"cells": [moved, *job.cells]})
+    unet = {"system": "unet"}
+    sides = {"above": unet | {"trained_on": "clutter-n4"}, "below": unet | {"trained_on": "clutter-n32"}}
+    check = judge(ABOVE | sides | {"datasets": ["clutter-n4"]}, job).checks[0]
+    assert (easy.trained_on, moved.trained_on) == ("clutter-n4", "clutter-n32")
+    assert check.value == pytest.approx(0.4)

@@ -1,6 +1,7 @@
 """Figures: which systems, splits and tracks a curve has, one target at all levels, and colours that differ."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,6 +52,28 @@ def test_lines_of_several_tracks_share_a_curve() -> None:
     job = with_copies(track="joint", trained_on="clutter-all")
     assert "trained on clutter-all" not in drawn(job)
     assert ">unet, trained on clutter-all<" in drawn(job, tracks=["scenes", "joint"])
+
+
+def test_a_curve_may_have_a_line_for_each_training_set() -> None:
+    job = with_copies(trained_on="clutter-all")
+    lines = drawn(job, systems=["unet"], lines="trained_on")
+    assert all(f">unet, trained on {name}<" in lines for name in ("clutter-n4", "clutter-n32", "clutter-all"))
+
+
+def test_a_curve_may_have_a_line_for_each_second_level() -> None:
+    lines = drawn(write_project(), systems=["unet"], lines="dataset", x="clutter-n(\\d)(\\d?)")
+    assert ">unet, <" in lines
+    assert ">unet, 2<" in lines
+
+
+def test_a_level_of_the_training_set_is_not_foreign_to_it() -> None:
+    row = entries(write_project())[0].row
+    named = {
+        "colltex": "colltex-n5-p64",
+        "clutter-n8": "clutter-n8_background",
+    }
+    labels = [label(replace(row, system="unet", trained_on=a, dataset=b)) for a, b in named.items()]
+    assert labels == ["unet", "unet, trained on clutter-n8"]
 
 
 def test_a_sweep_has_a_panel_for_each_system_it_names() -> None:

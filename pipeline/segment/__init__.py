@@ -1,0 +1,1 @@
+"""Segment a user's own image with a trained system."""

@@ -1,0 +1,64 @@
+"""Collages of procedural textures, made by the tests: two oriented band-pass noises a texture (specification, 8.1)."""
+
+import torch
+from torch import Tensor
+
+from pipeline.segmenter import Batch, Frame, Supports
+
+SIDE = 64
+
+
+def bank(count: int, *, seed: int = 0, equalized: bool = False) -> Tensor:
+    """Textures (count, 3, 64, 64) in [0, 1]; `equalized` ones share every channel's histogram, and hence the colour."""
+    generator = torch.Generator().manual_seed(seed)
+    frequency = torch.fft.fftfreq(SIDE)
+    fy, fx = torch.meshgrid(frequency, frequency, indexing="ij")
+    textures = torch.zeros(count, 3, SIDE, SIDE)
+    for texture in textures:
+        texture += torch.rand(3, 1, 1, generator=generator)
+        for _ in range(2):
+            radius = 0.06 + 0.3 * torch.rand((), generator=generator)
+            angle = torch.pi * torch.rand((), generator=generator)
+            away = (fy - radius * angle.sin()) ** 2 + (fx - radius * angle.cos()) ** 2
+            mirrored = (fy + radius * angle.sin()) ** 2 + (fx + radius * angle.cos()) ** 2
+            band = (-away / 0.002).exp() + (-mirrored / 0.002).exp()
+            noise = torch.fft.ifft2(torch.fft.fft2(torch.randn(SIDE, SIDE, generator=generator)) * band).real
+            direction = torch.randn(3, 1, 1, generator=generator)
+            texture += 0.25 * (noise / noise.std()) * direction / direction.norm()
+    if equalized:
+        order = textures.flatten(2).argsort(2)
+        values = torch.linspace(0, 1, SIDE * SIDE).expand_as(order)
+        return torch.empty(order.shape).scatter_(2, order, values).view_as(textures)
+    return textures.clamp(0, 1)
+
+
+def collages(textures: Tensor, count: int, regions: int | range, patch: int, generator: torch.Generator) -> Batch:
+    """`count` episodes of Voronoi collages with so many regions (or a number drawn from a range) and their references."""
+    supports, queries, masks = [], [], []
+    y, x = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+
+    def below(high: int) -> int:
+        return int(torch.randint(high, (), generator=generator))
+
+    for _ in range(count):
+        n = regions if isinstance(regions, int) else regions[below(len(regions))]
+        anchors = torch.randint(SIDE, (n, 2), generator=generator)
+        labels = ((y - anchors[:, 0, None, None]) ** 2 + (x - anchors[:, 1, None, None]) ** 2).argmin(0)
+        drawn = torch.randperm(len(textures), generator=generator)[:n]
+        seen = labels.unique()
+        target = int(seen[below(len(seen))])
+        queries.append(textures[drawn].permute(1, 0, 2, 3).gather(1, labels.expand(3, 1, -1, -1))[:, 0])
+        masks.append((labels == target).to(torch.uint8))
+        top, left = below(SIDE - patch + 1), below(SIDE - patch + 1)
+        supports.append(textures[drawn[target], :, top : top + patch, left : left + patch])
+    support = Frame(_bytes(supports), torch.ones(count, patch, patch, dtype=torch.uint8), _names(count, "support"))
+    query = Frame(_bytes(queries), torch.stack(masks), _names(count, "query"))
+    return Batch(Supports((support,), 1), (query,))
+
+
+def _bytes(pictures: list[Tensor]) -> Tensor:
+    return (torch.stack(pictures) * 255).round().to(torch.uint8)
+
+
+def _names(count: int, kind: str) -> tuple[str, ...]:
+    return tuple(f"{b}/{kind}" for b in range(count))

@@ -8,8 +8,8 @@ from pipeline.segmenter import Batch, Frame, Supports
 SIDE = 64
 
 
-def bank(count: int, *, seed: int = 0, equalized: bool = False) -> Tensor:
-    """Textures (count, 3, 64, 64) in [0, 1]; `equalized` ones share every channel's histogram, and hence the colour."""
+def bank(count: int, *, seed: int = 0) -> Tensor:
+    """Textures (count, 3, 64, 64) in [0, 1], each on a colour of its own."""
     generator = torch.Generator().manual_seed(seed)
     frequency = torch.fft.fftfreq(SIDE)
     fy, fx = torch.meshgrid(frequency, frequency, indexing="ij")
@@ -25,10 +25,6 @@ def bank(count: int, *, seed: int = 0, equalized: bool = False) -> Tensor:
             noise = torch.fft.ifft2(torch.fft.fft2(torch.randn(SIDE, SIDE, generator=generator)) * band).real
             direction = torch.randn(3, 1, 1, generator=generator)
             texture += 0.25 * (noise / noise.std()) * direction / direction.norm()
-    if equalized:
-        order = textures.flatten(2).argsort(2)
-        values = torch.linspace(0, 1, SIDE * SIDE).expand_as(order)
-        return torch.empty(order.shape).scatter_(2, order, values).view_as(textures)
     return textures.clamp(0, 1)
 
 

@@ -177,7 +177,7 @@ def test_a_budget_never_exceeds_what_a_data_set_has():
 
 
 def test_episodes_override_those_of_every_test_split():
-    for output, job in plan("lite", episodes=70).jobs["render"].items():
+    for output, job in plan("lite", episodes=70, suites="clutter").jobs["render"].items():
         assert job.values.episodes == (2_000_000 if "/train" in output else 70)
     assert {job.episodes for job in values(plan("lite", episodes=40), "evaluate")} == {40}
 

@@ -5,19 +5,20 @@ most similar one is the answer. Where the characters are comes from the instance
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.centre import centre_of_mass
-from pipeline.layers.clutter import Encoder
+from pipeline.layers.clutter import Encoder, published_schedule
 from pipeline.layers.comparison import Comparison, score_loss
 from pipeline.layers.crops import corners, window
 from pipeline.layers.instances import Parts, instances_of, visible_parts
 from pipeline.layers.targets import Targets, show_targets
 from pipeline.segmenter import Batch, Frame, Prediction, Segmenter, Supports
+from pipeline.train.supervised import Supervised
 
 SIDE = 32
 """Of target pictures and crops, in pixels."""
@@ -110,6 +111,11 @@ class CropLoss(nn.Module):
         loss = (score_loss(scores, same) * there).sum() / there.sum()
         first = (scores[:, 0] > scores.masked_fill(~there, -1)[:, 1:].amax(1)).float().mean()
         return {"loss": loss, "first": first.detach()}
+
+
+def discriminate(network: CropDiscriminator, **schedule: Any) -> Supervised:
+    """The one stage of training; `schedule` as `published_schedule` takes it."""
+    return Supervised(CropLoss(network), name="discriminate", **published_schedule(**schedule))
 
 
 def sample_names(instances: Tensor, masks: Tensor, others: int) -> tuple[Tensor, Tensor]:

@@ -5,10 +5,9 @@ around a character, whose place an oracle gives.
 Parameters: 984,096 + 984,096 (encoders) + 384 (comparison) = 1,968,576.
 """
 
-from pipeline.layers.clutter import Encoder, published_schedule
+from pipeline.layers.clutter import Encoder
 from pipeline.layers.comparison import Comparison
-from pipeline.layers.discriminator import CropDiscriminator, CropLoss
-from pipeline.train.supervised import Supervised
+from pipeline.layers.discriminator import CropDiscriminator, discriminate
 
 
 def build(
@@ -32,10 +31,6 @@ def build(
         view="scene",
     )
     network.stages = (
-        Supervised(
-            CropLoss(network),
-            name="discriminate",
-            **published_schedule(samples=samples, batch=batch, learning_rate=learning_rate, epochs=epochs, decay=decay),
-        ),
+        discriminate(network, samples=samples, batch=batch, learning_rate=learning_rate, epochs=epochs, decay=decay),
     )
     return network

@@ -4,10 +4,9 @@ Shapes at the published width f = 24: target and crops 3x32x32 -> 384; a crop sh
 Parameters: 984,096 + 984,096 (encoders) + 384 (comparison) = 1,968,576.
 """
 
-from pipeline.layers.clutter import Encoder, published_schedule
+from pipeline.layers.clutter import Encoder
 from pipeline.layers.comparison import Comparison
-from pipeline.layers.discriminator import CropDiscriminator, CropLoss, View
-from pipeline.train.supervised import Supervised
+from pipeline.layers.discriminator import CropDiscriminator, View, discriminate
 
 
 def build(
@@ -32,10 +31,6 @@ def build(
         view=view,
     )
     network.stages = (
-        Supervised(
-            CropLoss(network),
-            name="discriminate",
-            **published_schedule(samples=samples, batch=batch, learning_rate=learning_rate, epochs=epochs, decay=decay),
-        ),
+        discriminate(network, samples=samples, batch=batch, learning_rate=learning_rate, epochs=epochs, decay=decay),
     )
     return network

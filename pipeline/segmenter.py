@@ -5,15 +5,17 @@ episode, never between the episodes of a batch.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from pipeline.memory import Memory, fingerprint
 from pipeline.stage import Stage
 
+Found = TypeVar("Found")
 BACKGROUND, VOID = 0, 255
 
 
@@ -70,15 +72,20 @@ class Batch:
 
     supports: Supports
     queries: tuple[Frame, ...]
+    classes: Tensor | None = None
+    """(B, O) int64: which class of the data set each object is, where it has classes; for the scores alone."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`."""
-        return Batch(self.supports.to(device), tuple(query.to(device) for query in self.queries))
+        classes = None if self.classes is None else self.classes.to(device)
+        return Batch(self.supports.to(device), tuple(query.to(device) for query in self.queries), classes)
 
     def part(self, which: slice) -> "Batch":
         """Some of its episodes."""
         frames = tuple(frame.part(which) for frame in self.supports.frames)
-        return Batch(replace(self.supports, frames=frames), tuple(query.part(which) for query in self.queries))
+        classes = None if self.classes is None else self.classes[which]
+        queries = tuple(query.part(which) for query in self.queries)
+        return Batch(replace(self.supports, frames=frames), queries, classes)
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,18 @@ class Segmenter(nn.Module, ABC):
     """How it is trained, in order; empty for an untrained system."""
     trunk: Literal["pretrained", "scratch", "none"] = "scratch"
     """Where its trunk's first weights came from; `none` for a system without weights."""
+    memory: Memory | None = None
+    """Where `remember` keeps things while episodes with recurring images are evaluated; None in training."""
+
+    def remember(self, what: str, frame: Frame, compute: Callable[[], Found], *, masks: bool = False) -> Found:
+        """What `compute` makes of the images of `frame`, or found again where it was made before under the name `what`.
+
+        With `masks` it depends on the frame's masks as well. It must depend on nothing else but the weights.
+        """
+        if self.memory is None or not frame.ids:
+            return compute()
+        seen = fingerprint(frame.masks) if masks and frame.masks is not None else b""
+        return self.memory.recall((what, frame.ids, seen), compute)
 
     @abstractmethod
     def adapt(self, supports: Supports) -> Any:

@@ -185,7 +185,7 @@ rule train_system:
     resources:
         gpu=gpu("train", MODEL + ".json"),
     shell:
-        "{plan.launcher} -m pipeline.launch train --job {params.job:q} --output {output.manifest} --gpu {resources.gpu} > {log} 2>&1"
+        "{plan.launcher} -m pipeline.launch train --job {params.job:q} --output {output.manifest} --gpu {resources.gpu} --image-cache {plan.settings.image_cache} > {log} 2>&1"
 
 
 rule evaluate_system:
@@ -208,7 +208,7 @@ rule evaluate_system:
     resources:
         gpu=gpu("evaluate", SCORES + ".json"),
     shell:
-        "python -m pipeline.launch evaluate --job {params.job:q} --output {output.scores} --gpu {resources.gpu} > {log} 2>&1"
+        "python -m pipeline.launch evaluate --job {params.job:q} --output {output.scores} --gpu {resources.gpu} --image-cache {plan.settings.image_cache} --feature-cache {plan.settings.feature_cache} > {log} 2>&1"
 
 
 rule write_table:

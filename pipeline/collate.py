@@ -9,7 +9,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.episodes import Arrays
 from pipeline.segmenter import Batch, Frame, Supports
+from pipeline.table import TableReader
+
+
+class Collation:
+    """From rows of a split to batches on the device, in two steps: the first may run ahead in a thread of its own."""
+
+    def __init__(self, attributes: Mapping[str, Any], device: torch.device, *, image_cache: int = 0) -> None:
+        """Of a split with these `attributes`; `image_cache` bytes of decoded images are kept where they recur."""
+        self._attributes, self._device = attributes, device
+        self.table = TableReader(attributes, limit=image_cache) if "gallery" in attributes else None
+
+    def prepare(self, arrays: Arrays) -> Batch | dict[str, Tensor]:
+        """What needs the CPU: reading and decoding images, or pinning memory."""
+        return self.table.batch(arrays) if self.table else pinned(arrays, self._device)
+
+    def finish(self, prepared: Batch | dict[str, Tensor], ids: Sequence[str] = ()) -> Batch:
+        """The batch on the device; `ids` name episodes whose frames have no names of their own."""
+        if isinstance(prepared, Batch):
+            return prepared.to(self._device)
+        return collate(to_device(prepared, self._device), self._attributes, ids)
 
 
 def pinned(arrays: Mapping[str, NDArray[Any]], device: torch.device) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from pipeline.manifest import canonical
 from pipeline.plugin import System
 from pipeline.render.job import RenderJob
 from pipeline.settings import Settings, by_profile
-from pipeline.suite import Bank, Split, Suite, Track, train_splits
+from pipeline.suite import Bank, Gallery, Split, Suite, Track, train_splits
 from pipeline.texturize import job as texturize
 from pipeline.train.job import TrainJob
 
@@ -96,6 +96,7 @@ class Jobs:
     ) -> str:
         settings, trained_on = self._settings, train_set if system.learned else None
         data, shown = self.render(split, split.split), self._oracles(system, split, oracle)
+        pretrained = {} if model else self._pretrained(system)
         statistics = sorted({suite.metrics[metric].statistic for metric in track.metrics})
         folder = f"results/scores/{settings.profile}/{system.name}/{trained_on or 'none'}/{split.name}/{augmentation}"
         return self._add(
@@ -111,6 +112,8 @@ class Jobs:
                 evaluate_parameters=system.evaluate,
                 model=model,
                 needs=needs,
+                pretrained=pretrained,
+                insist=settings.weights == "pretrained",
                 data=data,
                 oracle=shown,
                 truth="truth" in oracle,
@@ -124,7 +127,14 @@ class Jobs:
                 precision=settings.evaluation_precision,
                 device=settings.device,
             ),
-            parents=[data, *shown.values(), *([model] if model else []), *needs.values()],
+            parents=[
+                data,
+                *self._galleries(split),  # images are read from where they are
+                *shown.values(),
+                *([model] if model else []),
+                *needs.values(),
+                *pretrained.values(),
+            ],
             loads=[f"plugins.{system.plugin}.model", *(f"pipeline.evaluate.statistics.{name}" for name in statistics)],
             threads=settings.threads,
             gpu=system.facts.gpu_evaluate,
@@ -161,7 +171,8 @@ class Jobs:
             ),
             parents=[
                 *data.values(),
-                *banks,  # a stream's textures are read from where they are
+                *banks,  # a stream's textures are read from where they are, and images as well
+                *dict.fromkeys(path for split in splits.values() for path in self._galleries(split)),
                 *(path for fields in shown.values() for path in fields.values()),
                 *needs.values(),
                 *pretrained.values(),
@@ -178,6 +189,7 @@ class Jobs:
         """Add the rendering of one split, or of its oracle data; return its manifest."""
         sources = {source: self.download(source) for source in split.sources}
         sources |= {bank: self.texturize(bank, facts) for bank, facts in split.banks.items()}
+        sources |= dict(zip(split.galleries, self._galleries(split), strict=True))
         return self._add(
             "render",
             f"data/episodes/{self._settings.profile}/{split.dataset}/{name}.json",
@@ -194,6 +206,27 @@ class Jobs:
             loads=[f"pipeline.render.{split.renderer}"],
             threads=self._settings.threads,
         )
+
+    def gallery(self, name: str, facts: Gallery) -> str:
+        """Add the gathering of one gallery of images; return its manifest."""
+        sources = {source: self.download(source) for source in facts.sources}
+        return self._add(
+            "render",
+            f"data/episodes/{self._settings.profile}/{name}/images.json",
+            RenderJob(
+                dataset=name,
+                split="images",
+                renderer=facts.renderer,
+                parameters=facts.parameters,
+                sources=sources,
+                episodes=None,
+            ),
+            parents=list(sources.values()),
+            loads=[f"pipeline.render.{facts.renderer}"],
+        )
+
+    def _galleries(self, split: Split) -> list[str]:
+        return [self.gallery(name, facts) for name, facts in split.galleries.items()]
 
     def render_alone(self, split: Split, field: str) -> str:
         """Add the rendering of one split, or of its oracle data `field` where that is not empty."""

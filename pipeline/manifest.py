@@ -22,7 +22,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["source", "store", "stream", "model", "pairs", "scores"]
+    kind: Literal["source", "store", "gallery", "stream", "model", "pairs", "scores"]
     digest: str | None
     """`sha256:...` over the product's files, or None where there is no product (`available` is false)."""
     counts: dict[str, int] = {}

@@ -16,7 +16,7 @@ from pipeline.plugin import Enters, System, find_plugins, systems
 from pipeline.report.job import Cell, ReportJob
 from pipeline.report.job import Suite as ReportedSuite
 from pipeline.settings import Settings, by_profile, load_settings
-from pipeline.suite import Split, Suite, Track, describes, find_bank, find_split, levels, load_suites
+from pipeline.suite import Split, Suite, Track, describes, find_bank, find_split, levels, load_suites, train_list
 
 NAME = r"[a-z0-9_]+(-[a-z0-9_]+)*"
 """What every wildcard of the Snakefile matches: `_` inside a name, `-` before a variant, level, fold or split."""
@@ -112,7 +112,8 @@ class Plan:
         for level in levels(track, self.settings):
             if any(level[name] not in chosen for name, chosen in enters.levels.items()):
                 continue
-            train_set = track.trained_on.format(**level) if track.trained_on else None
+            trained_on = enters.trained_on or track.trained_on
+            train_set = trained_on.format(**level) if trained_on else None
             for tested_on in track.tested_on:
                 dataset, name = tested_on.format(**level).split("/")
                 if enters.splits is None or name in enters.splits:
@@ -120,7 +121,8 @@ class Plan:
                     oracle, schedule = fields(system, enters), self._jobs.schedule(system)
                     found = self._jobs.evaluate(system, suite, track, train_set, split, oracle, most)
                     for augmentation, (scores, models) in found.items():
-                        facts = (train_set, split, augmentation, scores, models, schedule)
+                        listed = train_list(suite, train_set) if train_set else ""
+                        facts = (train_set, split, augmentation, scores, models, schedule, listed)
                         self.cells += _cells(system, enters, track, *facts)
 
     def _render(self, output: str) -> None:
@@ -187,6 +189,7 @@ def _cells(
     scores: list[str],
     models: list[str],
     schedule: float | None,
+    listed: str,
 ) -> Iterator[Cell]:
     for shots, (metric, table) in itertools.product(track.shots, track.metrics.items()):
         yield Cell(
@@ -198,7 +201,7 @@ def _cells(
             protocol=track.protocol,
             system=system.name,
             trained_on=train_set if system.learned else None,
-            train_list="train" if system.learned else "",
+            train_list=listed if system.learned else "",
             shots=shots,
             augmentation=augmentation,
             oracle=bool(fields(system, enters)),

@@ -42,6 +42,8 @@ class Enters(Facts):
     """Names of variants, `base` for the plugin as it is; None means all of them."""
     splits: list[str] | None = None
     """Test splits of the track; None means all of them."""
+    trained_on: str | None = None
+    """Training set instead of the track's own, with levels in braces (`pascal5i_semantic-fold{f}`)."""
     episodes: int | dict[Profile, int] | None = None
     """At most so many episodes of a split, where the method is too slow for all."""
     levels: dict[str, list[int]] = {}

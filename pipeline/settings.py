@@ -24,6 +24,7 @@ def _listed(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_listed), Field(min_length=1)]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_listed), Field(min_length=1)]
+Folds = Annotated[tuple[Annotated[int, Field(ge=0, le=3)], ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
 class Settings(Facts):
@@ -43,10 +44,13 @@ class Settings(Facts):
     texture_patches: Counts
     texture_characters: Counts
     texture_trainings: Counts
+    pascal_folds: Folds
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
     evaluation_precision: Precision
     threads: Annotated[int, Field(ge=1)]
+    image_cache: Annotated[int, Field(ge=0)]
+    feature_cache: Annotated[int, Field(ge=0)]
     weights: Literal["auto", "pretrained", "scratch"]
     compile: bool
     ranks: Annotated[int, Field(ge=1)]

@@ -27,6 +27,15 @@ class Bank(Facts):
     """How textures are synthesized (`pipeline.texturize.job.Synthesis`); without it they are the photos."""
 
 
+class Gallery(Facts):
+    """How the images of a data set are gathered, from which episodes are drawn by position."""
+
+    renderer: str
+    sources: list[str]
+    parameters: dict[str, Any] = {}
+    """Keyword arguments; any value may be given by profile."""
+
+
 class Dataset(Facts):
     """How a data set, or a family of them with levels in braces (`clutter-n{n}`), is rendered."""
 
@@ -34,6 +43,10 @@ class Dataset(Facts):
     sources: list[str] = []
     banks: list[str] = []
     """Banks of textures that the renderer reads beside the sources."""
+    galleries: list[str] = []
+    """Galleries that its episodes are drawn from."""
+    train_list: str = "train"
+    """The table's name for what its train split was drawn from."""
     parameters: dict[str, Any] = {}
     """The renderer's keyword arguments; `{n}` stands for the level, and any value may be given by profile."""
     splits: dict[str, Count]
@@ -76,6 +89,7 @@ class Suite(Facts):
     title: str
     paper: str
     banks: dict[str, Bank] = {}
+    galleries: dict[str, Gallery] = {}
     datasets: dict[str, Dataset]
     training_sets: dict[str, TrainingSet] = {}
     statistics: dict[str, dict[str, Any]]
@@ -95,6 +109,8 @@ class Split(Facts):
     sources: list[str]
     banks: dict[str, Bank] = {}
     """Bank -> how it is made, under the profile."""
+    galleries: dict[str, Gallery] = {}
+    """Gallery -> how it is gathered, under the profile."""
     parameters: dict[str, Any]
     episodes: int
     oracles: dict[str, dict[str, Any]]
@@ -155,6 +171,7 @@ def find_split(suite: Suite, dataset: str, split: str, settings: Settings) -> Sp
         renderer=facts.renderer,
         sources=facts.sources,
         banks={bank: find_bank(suite, bank, settings) for bank in facts.banks},
+        galleries={gallery: find_gallery(suite, gallery, settings) for gallery in facts.galleries},
         parameters=_fill({k: by_profile(v, settings.profile) for k, v in facts.parameters.items()}, level),
         episodes=min(wanted, full),
         oracles=facts.oracles,
@@ -198,6 +215,21 @@ def find_bank(suite: Suite, name: str, settings: Settings) -> Bank:
     bank, profile = suite.banks[name], settings.profile
     given = None if bank.synthesis is None else {k: by_profile(v, profile) for k, v in bank.synthesis.items()}
     return Bank(source=bank.source, side=by_profile(bank.side, profile), synthesis=given)
+
+
+def find_gallery(suite: Suite, name: str, settings: Settings) -> Gallery:
+    """How the suite gathers a gallery under the profile; `UserError` for one that it does not describe."""
+    if name not in suite.galleries:
+        raise UserError(f"the suite describes no gallery '{name}'; {nearest(name, suite.galleries)}")
+    facts = suite.galleries[name]
+    return facts.model_copy(
+        update={"parameters": {k: by_profile(v, settings.profile) for k, v in facts.parameters.items()}}
+    )
+
+
+def train_list(suite: Suite, train_set: str) -> str:
+    """The table's name for what a training set was drawn from."""
+    return "train" if train_set in suite.training_sets else _find_dataset(suite, train_set)[0].train_list
 
 
 def _matches(pattern: str, dataset: str) -> re.Match[str] | None:

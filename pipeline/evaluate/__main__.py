@@ -10,14 +10,15 @@ import numpy as np
 import torch
 
 from pipeline.closure import code_digest, code_files
-from pipeline.collate import collate, pinned, to_device
+from pipeline.collate import Collation
 from pipeline.device import name_of, share
-from pipeline.episodes import EpisodeStore
+from pipeline.episodes import Arrays, EpisodeStore
 from pipeline.errors import UserError, run
 from pipeline.evaluate.job import EvaluateJob
 from pipeline.evaluate.score import Pictures, Scorer, predict
 from pipeline.job import read_job, stage_parser
 from pipeline.manifest import input_digests, read_manifest, write_atomic, write_json
+from pipeline.memory import Memory
 from pipeline.progress import ProgressLine
 from pipeline.scores import Scores, write_timing
 from pipeline.segmenter import Batch, Segmenter
@@ -29,11 +30,13 @@ def main() -> None:
     """Read the job, score, write the scores, their pictures and the timing."""
     parser = stage_parser("evaluate", "Score one system on one test split, all shots at once.", EvaluateJob)
     parser.add_argument("--gpu", type=int, choices=range(5), default=4, help="quarters of a card; 4 means alone")
+    parser.add_argument("--image-cache", type=int, default=1024, metavar="MIB", help="decoded images that are kept")
+    parser.add_argument("--feature-cache", type=int, default=2048, metavar="MIB", help="what a system may remember")
     arguments = parser.parse_args()
     job = read_job(parser, EvaluateJob, arguments)
     start = time.monotonic()
     with work_folder(arguments.output.with_suffix("")), share(job.device, arguments.gpu, job.threads) as device:
-        scores, pictures = evaluate(job, device)
+        scores, pictures = evaluate(job, device, arguments.image_cache << 20, arguments.feature_cache << 20)
         packed = io.BytesIO()
         np.savez_compressed(packed, **pictures)
         write_atomic(arguments.output.with_suffix(".npz"), packed.getvalue())
@@ -42,31 +45,43 @@ def main() -> None:
 
 
 @torch.no_grad()
-def evaluate(job: EvaluateJob, device: torch.device) -> tuple[Scores, dict[str, Any]]:
-    """Statistics of every episode of the job, and the first episodes' pictures."""
+def evaluate(
+    job: EvaluateJob, device: torch.device, image_cache: int = 0, feature_cache: int = 0
+) -> tuple[Scores, dict[str, Any]]:
+    """Statistics of every episode of the job, and the first episodes' pictures.
+
+    Where images recur, `image_cache` bytes of them are kept decoded, and the system remembers `feature_cache` bytes of
+    what it made of them.
+    """
     segmenter = load_segmenter(job).to(device).eval()
     scorers = {shots: Scorer(job.statistics, job.system) for shots in job.shots}
     pictures = Pictures(job.pictures)
-    line = ProgressLine(f"{job.system} on {job.tested_on}", job.episodes, 0)
+    line, done = ProgressLine(f"{job.system} on {job.tested_on}", job.episodes, 0), 0
     dtype = getattr(torch, job.precision)
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        for first, batch in episodes(job, device):
-            pictures.add_supports(first, batch.supports.frames)
+        for numbers, batch in episodes(job, device, image_cache):
+            if batch.classes is not None and segmenter.memory is None and feature_cache:
+                segmenter.memory = Memory(feature_cache)
+            pictures.add_supports(numbers, batch.supports.frames)
             for shots, scorer in scorers.items():
                 for q, (query, prediction) in enumerate(predict(segmenter, batch, shots, job.truth)):
                     if query.masks is None:
                         raise UserError(f"{job.data} has no masks to score against")
-                    scorer.add(first, q, prediction, query.masks, batch.supports.objects)
+                    scorer.add(numbers, q, prediction, query.masks, batch.supports.objects, batch.classes)
                     if shots == max(job.shots):
-                        pictures.add_query(first, q, query, prediction)
-            line.show(first + len(batch.queries[0].images), {})
-    parents = [Path(p) for p in [job.data, *job.oracle.values(), *([job.model] if job.model else job.needs.values())]]
+                        pictures.add_query(numbers, q, query, prediction)
+            done += len(numbers)
+            line.show(done, {})
+    weights = [job.model] if job.model else [*job.needs.values(), *job.pretrained.values()]
+    parents = [Path(path) for path in [job.data, *job.oracle.values(), *weights]]
     modules = [f"pipeline.evaluate.statistics.{name}" for name in job.statistics]
     scores = Scores(
         recipe=job.model_dump(mode="json"),
         code=code_digest(code_files("pipeline.evaluate.__main__", f"plugins.{job.plugin}.model", *modules)),
         inputs=input_digests(parents),
-        complete=all(read_manifest(parent).complete for parent in parents),
+        complete=all(
+            read_manifest(parent).complete for parent in parents if str(parent) not in job.pretrained.values()
+        ),
         weights=segmenter.trunk,
         statistics={shots: scorer.columns for shots, scorer in scorers.items()},
     )
@@ -76,7 +91,7 @@ def evaluate(job: EvaluateJob, device: torch.device) -> tuple[Scores, dict[str, 
 def load_segmenter(job: EvaluateJob) -> Segmenter:
     """The job's system with its published weights."""
     parameters = job.train_parameters | job.evaluate_parameters
-    segmenter = build_system(job.plugin, parameters, job.needs, job.seed)
+    segmenter = build_system(job.plugin, parameters, job.needs, job.seed, pretrained=job.pretrained, insist=job.insist)
     if not isinstance(segmenter, Segmenter):
         raise UserError(f"plugins/{job.plugin} is a synthesizer; only segmenters are evaluated")
     if job.model is not None:
@@ -84,11 +99,30 @@ def load_segmenter(job: EvaluateJob) -> Segmenter:
     return segmenter
 
 
-def episodes(job: EvaluateJob, device: torch.device) -> Iterator[tuple[int, Batch]]:
-    """Batches of the job's episodes on `device`, each with the number of its first; oracle data as listed."""
+def episodes(job: EvaluateJob, device: torch.device, image_cache: int = 0) -> Iterator[tuple[list[int], Batch]]:
+    """Batches of the job's episodes on `device`, each with their numbers; oracle data as listed.
+
+    Where images recur, episodes with the same query follow one another, so that little has to be remembered of it.
+    """
     store = EpisodeStore(Path(job.data).with_suffix(".zarr"))
+    collation = Collation(store.attributes, device, image_cache=image_cache)
+    if collation.table is not None:
+        rows = store.read(0, min(job.episodes, store.length))  # a gallery may give fewer than were asked for
+        order = np.argsort(rows["queries"][:, 0], kind="stable")
+        size = job.batch if collation.table.one_size else 1
+        for first in range(0, len(order), size):
+            part = order[first : first + size]
+            prepared = collation.prepare({name: array[part] for name, array in rows.items()})
+            yield part.tolist(), collation.finish(prepared)
+        return
     if store.length < job.episodes:
         raise UserError(f"{job.data} holds {store.length} episodes, not {job.episodes}: delete it and run snakemake")
+    for numbers, arrays in _blocks(job, store):
+        yield numbers, collation.finish(collation.prepare(arrays), [f"{job.tested_on}/{i}" for i in numbers])
+
+
+def _blocks(job: EvaluateJob, store: EpisodeStore) -> Iterator[tuple[list[int], Arrays]]:
+    """Batches as arrays, read a shard or so at a time, each with the numbers of its episodes."""
     oracles = {field: EpisodeStore(Path(path).with_suffix(".zarr")) for field, path in job.oracle.items()}
     block = max(job.batch, store.shard // job.batch * job.batch)
     for start in range(0, job.episodes, block):
@@ -96,12 +130,9 @@ def episodes(job: EvaluateJob, device: torch.device) -> Iterator[tuple[int, Batc
         arrays = store.read(start, stop)
         arrays |= {f"oracle_{field}": oracle.read(start, stop)[field] for field, oracle in oracles.items()}
         for first in range(start, stop, job.batch):
-            rows = slice(first - start, min(first + job.batch, stop) - start)
-            tensors = to_device(pinned({name: array[rows] for name, array in arrays.items()}, device), device)
-            yield (
-                first,
-                collate(tensors, store.attributes, [f"{job.tested_on}/{i}" for i in range(first, start + rows.stop)]),
-            )
+            last = min(first + job.batch, stop)
+            rows = slice(first - start, last - start)
+            yield list(range(first, last)), {name: array[rows] for name, array in arrays.items()}
 
 
 if __name__ == "__main__":

@@ -21,6 +21,10 @@ class EvaluateJob(Facts):
     """Manifest of the system's model; None for an untrained system."""
     needs: dict[str, str] = {}
     """Other systems' models, for an untrained system that builds on them."""
+    pretrained: dict[str, str] = {}
+    """Name in `build`'s weights -> manifest of a source of published weights, for an untrained system."""
+    insist: bool = False
+    """Whether it is a mistake that published weights cannot be had, rather than a reason to do without."""
     data: str
     """Manifest of the test split."""
     oracle: dict[str, str] = {}

@@ -31,19 +31,28 @@ class Scorer:
         self._parameters, self._measures, self._system = statistics, load_measures(statistics), system
         self.columns: dict[str, Columns] = {name: {} for name in statistics}
 
-    def add(self, first: int, query: int, prediction: Prediction, truth: Tensor, objects: int) -> None:
-        """Count one query frame of the episodes `first`, `first` + 1, ..."""
+    def add(
+        self,
+        episodes: Sequence[int],
+        query: int,
+        prediction: Prediction,
+        truth: Tensor,
+        objects: int,
+        classes: Tensor | None = None,
+    ) -> None:
+        """Count one query frame of the episodes with these numbers; `classes` (B, O) become a column of their own."""
         for name, measure in self._measures.items():
             try:
                 found = measure(prediction, truth, objects, **self._parameters[name])
             except ValueError as error:
                 raise UserError(f"{self._system} predicts no {error}, which the statistic '{name}' needs") from None
             rows, wide = next(iter(found.values())).shape
-            episodes = torch.arange(first, first + rows)[:, None].expand(rows, wide)
             numbers = torch.arange(1, wide + 1)[None].expand(rows, wide)
-            self._extend(name, "episode", episodes)
+            self._extend(name, "episode", torch.tensor(episodes)[:, None].expand(rows, wide))
             self._extend(name, "query", torch.full((rows, wide), query))
             self._extend(name, "object", numbers)
+            if classes is not None and classes.shape == (rows, wide):
+                self._extend(name, "class", classes)
             for column, values in found.items():
                 self._extend(name, column, values)
 
@@ -75,20 +84,21 @@ class Pictures:
         self._count = count
         self.arrays: dict[str, NDArray[np.uint8]] = {}
 
-    def add_supports(self, first: int, frames: Sequence[Frame]) -> None:
-        """Keep the supports of the episodes `first`, ..."""
+    def add_supports(self, episodes: Sequence[int], frames: Sequence[Frame]) -> None:
+        """Keep the supports of the episodes with these numbers."""
         for k, frame in enumerate(frames):
-            self._keep(first, f"support{k}", frame.images.permute(0, 2, 3, 1))
+            self._keep(episodes, f"support{k}", frame.images.permute(0, 2, 3, 1))
 
-    def add_query(self, first: int, q: int, query: Frame, prediction: Prediction) -> None:
-        """Keep query, truth and prediction of the episodes `first`, ..."""
+    def add_query(self, episodes: Sequence[int], q: int, query: Frame, prediction: Prediction) -> None:
+        """Keep query, truth and prediction of the episodes with these numbers."""
         if query.masks is None:
             return
-        self._keep(first, f"query{q}", query.images.permute(0, 2, 3, 1))
-        self._keep(first, f"truth{q}", query.masks)
+        self._keep(episodes, f"query{q}", query.images.permute(0, 2, 3, 1))
+        self._keep(episodes, f"truth{q}", query.masks)
         if prediction.probabilities is not None:
-            self._keep(first, f"prediction{q}", (prediction.probabilities.float() * 255).round())
+            self._keep(episodes, f"prediction{q}", (prediction.probabilities.float() * 255).round())
 
-    def _keep(self, first: int, name: str, values: Tensor) -> None:
-        for row in range(min(len(values), self._count - first)):
-            self.arrays[f"{first + row}/{name}"] = values[row].to(torch.uint8).cpu().numpy()
+    def _keep(self, episodes: Sequence[int], name: str, values: Tensor) -> None:
+        for row, episode in enumerate(episodes):
+            if episode < self._count:
+                self.arrays[f"{episode}/{name}"] = values[row].to(torch.uint8).cpu().numpy()

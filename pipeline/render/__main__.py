@@ -4,17 +4,20 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Literal
 
 from pipeline.closure import code_digest, code_files
 from pipeline.errors import UserError, run
+from pipeline.gallery import write_gallery
 from pipeline.job import read_job, stage_parser
 from pipeline.manifest import Manifest, canonical, digest_tree, input_digests, publish, read_manifest
 from pipeline.progress import ProgressLine
 from pipeline.render.job import RenderJob
-from pipeline.render.renderer import Renderer, Streamable, make_renderer
+from pipeline.render.renderer import Renderer, Streamable, make_gallery, make_renderer
 from pipeline.render.stream import write_stream
 from pipeline.render.write import write_store
 from pipeline.scores import write_timing
+from pipeline.table import Table
 from pipeline.work import already_published, work_folder
 
 
@@ -34,13 +37,12 @@ def main() -> None:
         if product.exists() and already_published(arguments.output, recipe, code, inputs):
             return
         start = time.monotonic()
-        renderer = _renderer(job)
         settled = canonical({"recipe": recipe, "code": code, "inputs": inputs})
-        staged = _stream(job, renderer, work) if job.stream else _store(job, renderer, work, settled, arguments.threads)
+        kind, staged, counts = _rendered(job, work, settled, arguments.threads)
         manifest = Manifest(
-            kind="stream" if job.stream else "store",
+            kind=kind,
             digest=digest_tree(staged),
-            counts={"episodes": job.episodes, **renderer.facts},
+            counts=counts,
             recipe=recipe,
             code=code,
             inputs=inputs,
@@ -51,26 +53,45 @@ def main() -> None:
         write_timing(arguments.output, time.monotonic() - start, f"cpu ({arguments.threads} threads)")
 
 
-def _renderer(job: RenderJob) -> Renderer:
+def _rendered(
+    job: RenderJob, work: Path, settled: str, threads: int
+) -> tuple[Literal["gallery", "stream", "store"], Path, dict[str, int]]:
+    """What was made, where it lies, and its counts."""
+    sources = _sources(job)
+    if job.episodes is None:
+        gallery = make_gallery(job.renderer, sources=sources, parameters=job.parameters)
+        write_gallery(work / "store.zarr", gallery)
+        return "gallery", work / "store.zarr", {"images": len(gallery.names), **gallery.facts}
+    renderer = make_renderer(job.renderer, split=job.split, sources=sources, parameters=job.parameters)
+    # How many episodes a gallery gives depends on how much of it is there: fewer are no mistake.
+    wanted = min(job.episodes, renderer.length) if isinstance(renderer, Table) else job.episodes
+    if not 1 <= wanted <= renderer.length:
+        asked = f"{job.dataset}/{job.split} has {renderer.length} episodes, but {wanted} are asked for"
+        raise UserError(f"{asked}: {'lower' if wanted > 1 else 'raise'} the setting budget")
+    counts = {"episodes": wanted, **renderer.facts}
+    if job.stream:
+        return "stream", _stream(job, renderer, work), counts
+    return "store", _store(job, renderer, wanted, work, settled, threads), counts
+
+
+def _sources(job: RenderJob) -> dict[str, Path]:
     sources = {}
     for name, path in job.sources.items():
         found = read_manifest(Path(path))
+        if not found.available and job.episodes is None:
+            continue  # a gallery takes what is there, and is not complete then
         if not found.available:
             reason = found.notes.get("reason", "it could not be had")
             raise UserError(f"{job.dataset} needs the source '{name}' ({reason}); give a mirror that holds it")
-        sources[name] = Path(path).with_suffix(".zarr" if found.kind == "store" else "")
-    renderer = make_renderer(job.renderer, split=job.split, sources=sources, parameters=job.parameters)
-    if not 1 <= job.episodes <= renderer.length:
-        wanted = f"{job.dataset}/{job.split} has {renderer.length} episodes, but {job.episodes} are asked for"
-        raise UserError(f"{wanted}: {'lower' if job.episodes > 1 else 'raise'} the setting budget")
-    return renderer
+        sources[name] = Path(path).with_suffix(".zarr" if found.kind in ("store", "gallery") else "")
+    return sources
 
 
-def _store(job: RenderJob, renderer: Renderer, work: Path, settled: str, threads: int) -> Path:
-    line = ProgressLine(f"{job.dataset}/{job.split}", job.episodes, 0)
+def _store(job: RenderJob, renderer: Renderer, episodes: int, work: Path, settled: str, threads: int) -> Path:
+    line = ProgressLine(f"{job.dataset}/{job.split}", episodes, 0)
     return write_store(
         renderer,
-        job.episodes,
+        episodes,
         work=work,
         recipe=settled,
         threads=threads,

@@ -17,8 +17,8 @@ class RenderJob(Facts):
     parameters: dict[str, Any] = {}
     """Keyword arguments of the renderer, as suite.yaml gives them with the level filled in."""
     sources: dict[str, str]
-    """Source -> manifest of the raw source (`data/raw/real/omniglot.json`), and bank -> manifest of the bank."""
-    episodes: int
-    """How many; a shorter split is the prefix of a longer one."""
+    """Source, bank or gallery -> its manifest (`data/raw/real/omniglot.json`)."""
+    episodes: int | None
+    """How many; a shorter split is the prefix of a longer one. None for a gallery, which takes all images."""
     stream: bool = False
     """Keep the recipe and what replaying needs instead of the episodes (train splits only)."""

@@ -31,6 +31,7 @@ def main() -> None:
     """Read the job, train, publish; under torchrun every rank runs this."""
     parser = stage_parser("train", "Train one system on one training set under one seed.", TrainJob)
     parser.add_argument("--gpu", type=int, choices=range(5), default=4, help="quarters of a card; 4 means alone")
+    parser.add_argument("--image-cache", type=int, default=1024, metavar="MIB", help="decoded images that are kept")
     arguments = parser.parse_args()
     job = read_job(parser, TrainJob, arguments)
     modules = [f"pipeline.render.{name}" for name in job.renderers.values()]
@@ -46,7 +47,7 @@ def main() -> None:
         with work_folder(product) if first else nullcontext(Path("work") / product) as work:
             if _agreed(already_published(arguments.output, recipe, code, inputs)):
                 return
-            model = _train(job, code, inputs, device, work)
+            model = _train(job, code, inputs, device, work, arguments.image_cache << 20)
             if first:
                 _publish(model, work, arguments.output, recipe, code, inputs)
                 write_timing(arguments.output, time.monotonic() - start, name_of(device))
@@ -107,7 +108,7 @@ def _publish(
 
 
 def _train(
-    job: TrainJob, code: str, inputs: Mapping[str, str | None], device: torch.device, work: Path
+    job: TrainJob, code: str, inputs: Mapping[str, str | None], device: torch.device, work: Path, image_cache: int
 ) -> Segmenter | Synthesizer:
     model = build_system(job.plugin, job.parameters, job.needs, job.seed, pretrained=job.pretrained, insist=job.insist)
     if not model.stages:
@@ -123,6 +124,7 @@ def _train(
         device=device,
         dtype=getattr(torch, job.precision),
         compile=job.compile,
+        image_cache=image_cache,
     )
     return model
 

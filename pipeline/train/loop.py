@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pipeline.collate import collate, pinned, to_device
+from pipeline.collate import Collation
 from pipeline.errors import UserError
 from pipeline.progress import ProgressLine
 from pipeline.seeds import derive
@@ -40,12 +40,14 @@ def train(
     dtype: torch.dtype,
     compile: bool = False,
     every: float | None = None,
+    image_cache: int = 0,
 ) -> None:
     """Run every stage of `model` to its end, taking up the checkpoint in `work` where there is one of this `digest`.
 
     `splits` holds each train split's shards and attributes. Equal arguments leave equal weights and an equal
     `work/log.jsonl`, however often the training was killed in between; `every` is the seconds between checkpoints
-    (GLIMPSE_CHECKPOINT_SECONDS, or 60). Raises `UserError` when a metric is no longer finite.
+    (GLIMPSE_CHECKPOINT_SECONDS, or 60), `image_cache` the bytes of decoded images that are kept.
+    Raises `UserError` when a metric is no longer finite.
     """
     model.to(device)
     pause = float(os.environ.get("GLIMPSE_CHECKPOINT_SECONDS", "60")) if every is None else every
@@ -62,7 +64,7 @@ def train(
             model.load_state_dict(found[1]["model"])
             stage.load(found[1]["stage"])
             found = None
-        done = _run(model, stage, number, splits, progress, work, seed, device, log, pause)
+        done = _run(model, stage, number, splits, progress, work, seed, device, log, pause, image_cache)
         _save(work, model, stage, digest, number, done, log)
 
 
@@ -83,12 +85,13 @@ def _run(
     device: torch.device,
     log: MetricsLog | None,
     pause: float,
+    image_cache: int,
 ) -> int:
     """Run one stage from `progress` to its end; return the episodes it has seen."""
     updates = stage.samples // stage.batch
     chunk = max(1, min(CHUNK, updates // LINES))
     interval = max(chunk, updates // LINES // chunk * chunk)
-    batches = _batches(stage, splits, seed, progress.done // stage.batch, updates, device)
+    batches = _batches(stage, splits, seed, progress.done // stage.batch, updates, device, image_cache)
     line = ProgressLine(stage.name, updates * stage.batch, progress.done)
     model.train()
     saved, window, done = time.monotonic(), list[Mapping[str, Tensor]](), progress.done
@@ -116,16 +119,18 @@ def _batches(
     first: int,
     last: int,
     device: torch.device,
+    image_cache: int,
 ) -> Iterator[Batch]:
     names = stage.data or tuple(splits)
     attributes = splits[names[0]][1]
+    collation = Collation(attributes, device, image_cache=image_cache)
     feed = Feed({name: splits[name][0] for name in names}, batch=stage.batch, seed=seed, stage=stage.name)
     share, rest = divmod(stage.batch, _world())
     if rest:
         raise UserError(f"a batch of {stage.batch} does not divide by {_world()} ranks: change `batch` or `ranks`")
     part = slice(_rank() * share, (_rank() + 1) * share)
-    for tensors in ahead(pinned(arrays, device) for arrays in feed.batches(first, last, part)):
-        yield collate(to_device(tensors, device), attributes)
+    for prepared in ahead(collation.prepare(arrays) for arrays in feed.batches(first, last, part)):
+        yield collation.finish(prepared)
 
 
 def _means(window: list[Mapping[str, Tensor]], stage: str, done: int) -> dict[str, float]:

@@ -18,7 +18,7 @@ def test_rows_are_episode_query_object():
     scorer = Scorer({"overlap": {"thresholds": [0.3]}}, "toy")
     query = BATCH.queries[0]
     for q in range(2):
-        scorer.add(10, q, Prediction(torch.rand(2, 2, 24, 24)), query.masks, 2)
+        scorer.add([10, 11], q, Prediction(torch.rand(2, 2, 24, 24)), query.masks, 2)
     columns = scorer.columns["overlap"]
     assert columns["episode"] == [10, 10, 11, 11] * 2
     assert columns["query"] == [0] * 4 + [1] * 4
@@ -46,7 +46,7 @@ def test_a_shot_of_an_n_way_choice_shows_every_class():
     for q, (query, prediction) in enumerate(
         predict(segmenter, replace(batch, supports=supports, queries=tuple(scenes)), 1)
     ):
-        scorer.add(0, q, prediction, query.masks, 3)
+        scorer.add([0, 1], q, prediction, query.masks, 3)
     assert scorer.columns["choice"]["correct"] == [1, 1]
 
 
@@ -62,14 +62,14 @@ def test_queries_arrive_without_their_masks():
 def test_a_missing_answer_is_named():
     scorer = Scorer({"choice": {}}, "toy")
     with pytest.raises(UserError, match="toy predicts no scores, which the statistic 'choice' needs"):
-        scorer.add(0, 0, Prediction(torch.rand(2, 2, 24, 24)), BATCH.queries[0].masks, 2)
+        scorer.add([0, 1], 0, Prediction(torch.rand(2, 2, 24, 24)), BATCH.queries[0].masks, 2)
 
 
 def test_pictures_keep_the_first_episodes_only():
     pictures = Pictures(3)
     for first in (0, 2):
-        pictures.add_supports(first, BATCH.supports.frames)
-        pictures.add_query(first, 0, BATCH.queries[0], Prediction(torch.rand(2, 2, 24, 24)))
+        pictures.add_supports([first, first + 1], BATCH.supports.frames)
+        pictures.add_query([first, first + 1], 0, BATCH.queries[0], Prediction(torch.rand(2, 2, 24, 24)))
     assert {name.split("/")[0] for name in pictures.arrays} == {"0", "1", "2"}
     assert pictures.arrays["2/prediction0"].shape == (2, 24, 24)
     assert pictures.arrays["0/support1"].shape == (16, 16, 3)

@@ -2,6 +2,8 @@
 
 import shutil
 
+import h5py
+import numpy as np
 import pytest
 import torch
 
@@ -68,6 +70,20 @@ def test_tensors_are_read_by_their_names(tmp_path):
     assert found["features.0.bias"].equal(torch.ones(3))
 
 
+def test_tensors_of_keras_have_torchs_names_and_shapes(tmp_path):
+    manifest = published(tmp_path, None)
+    kernel = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
+    with h5py.File(tmp_path / "vgg19" / "weights.h5", "w") as file:
+        file.attrs["layer_names"] = [b"input", b"one/conv"]
+        file.create_group("input").attrs["weight_names"] = np.zeros(0)
+        file["one/conv/uniform1"], file["one/conv/conv_b"] = kernel, np.ones(5, np.float32)
+        file["one/conv"].attrs["weight_names"] = [b"uniform1", b"conv_b"]
+    found = read_published(manifest, insist=True)
+    assert sorted(found) == ["one/conv.bias", "one/conv.weight"]
+    assert found["one/conv.weight"].shape == (5, 4, 2, 3)
+    assert found["one/conv.weight"][4, 3, 1, 2] == kernel[1, 2, 3, 4]
+
+
 def test_what_cannot_be_had_is_left_out_or_a_mistake(tmp_path):
     manifest = published(tmp_path, None, available=False)
     assert read_published(manifest, insist=False) is None
@@ -80,4 +96,11 @@ def test_a_damaged_file_is_named(tmp_path):
     path = tmp_path / "vgg19" / "vgg19-0.pth"
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(UserError, match=r"vgg19-0.pth is damaged .*: delete .*vgg19.json and run snakemake"):
+        read_published(manifest, insist=False)
+
+
+def test_a_damaged_table_is_named(tmp_path):
+    manifest = published(tmp_path, None)
+    (tmp_path / "vgg19" / "weights.h5").write_bytes(b"half a download")
+    with pytest.raises(UserError, match=r"weights.h5 is damaged .*: delete .*vgg19.json and run snakemake"):
         read_published(manifest, insist=False)

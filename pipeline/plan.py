@@ -16,7 +16,18 @@ from pipeline.plugin import Enters, System, find_plugins, systems
 from pipeline.report.job import Cell, ReportJob
 from pipeline.report.job import Suite as ReportedSuite
 from pipeline.settings import Settings, by_profile, load_settings
-from pipeline.suite import Split, Suite, Track, describes, find_bank, find_split, levels, load_suites, train_list
+from pipeline.suite import (
+    Split,
+    Suite,
+    Together,
+    Track,
+    describes,
+    find_bank,
+    find_split,
+    levels,
+    load_suites,
+    train_list,
+)
 
 NAME = r"[a-z0-9_]+(-[a-z0-9_]+)*"
 """What every wildcard of the Snakefile matches: `_` inside a name, `-` before a variant, level, fold or split."""
@@ -85,7 +96,7 @@ class Plan:
         """Score files of one system."""
         if system not in self.table_systems:
             raise UserError(f"no table for the system '{system}'; {nearest(system, self.table_systems)}")
-        return sorted({path for cell in self.cells if cell.system == system for path in cell.scores})
+        return sorted({path for cell in self.cells if cell.system == system for path in cell.files})
 
     def report_job(self) -> str:
         """Write the report's job under a name that is its digest (it outgrows a shell argument); return the path."""
@@ -109,6 +120,7 @@ class Plan:
     def _enter(self, system: System, enters: Enters, suite: Suite) -> None:
         """Add the jobs and the cells of one system in one track."""
         track, most = suite.tracks[enters.track], by_profile(enters.episodes, self.settings.profile)
+        before = len(self.cells)
         for level in levels(track, self.settings):
             if any(level[name] not in chosen for name, chosen in enters.levels.items()):
                 continue
@@ -124,6 +136,8 @@ class Plan:
                         listed = train_list(suite, train_set) if train_set else ""
                         facts = (train_set, split, augmentation, scores, models, schedule, listed)
                         self.cells += _cells(system, enters, track, *facts)
+        if track.together:
+            self.cells += _pooled(self.cells[before:], track.together, len(list(levels(track, self.settings))))
 
     def _render(self, output: str) -> None:
         """Add the rendering of a split that no track asks for but a suite describes: to look at, or to export."""
@@ -206,7 +220,28 @@ def _cells(
             augmentation=augmentation,
             oracle=bool(fields(system, enters)),
             metric=metric,
-            scores=scores,
+            scores=[[path] for path in scores],
             models=models,
             schedule=schedule,
         )
+
+
+def _pooled(cells: list[Cell], together: Together, wanted: int) -> Iterator[Cell]:
+    """One cell for the cells that differ in their level alone; none where the system left out a level of the track."""
+    groups: dict[tuple[object, ...], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.split, cell.shots, cell.augmentation, cell.metric), []).append(cell)
+    for group in groups.values():
+        if len(group) == wanted:
+            schedules = [cell.schedule for cell in group if cell.schedule is not None]
+            seeds = zip(*(cell.scores for cell in group), strict=True)
+            yield group[0].model_copy(
+                update={
+                    "dataset": together.dataset,
+                    "trained_on": group[0].trained_on and together.trained_on,
+                    "scores": [[path for (path,) in parts] for parts in seeds],
+                    "models": [model for cell in group for model in cell.models],
+                    "schedule": min(schedules, default=None),
+                    "whole": wanted >= together.of,
+                }
+            )

@@ -66,6 +66,17 @@ class TrainingSet(Facts):
     """Level in braces -> the setting that lists its values."""
 
 
+class Together(Facts):
+    """The episodes of all levels of a track scored together, as a data set of its own (`pascal5i`: all folds)."""
+
+    dataset: str
+    """Its name in the table. The split is named as the levels' own."""
+    trained_on: str
+    """What stands for the levels' training sets."""
+    of: int
+    """How many levels make it complete."""
+
+
 class Track(Facts):
     """One comparison: trained on -> tested on, under one protocol."""
 
@@ -79,6 +90,8 @@ class Track(Facts):
     protocol: str
     shots: list[int] = [1]
     augmentation: list[str] = ["none"]
+    together: Together | None = None
+    """A cell over all levels beside those of each; None means none."""
     metrics: dict[str, str]
     """Metric -> the table of the paper that prints it."""
 
@@ -186,7 +199,10 @@ def _read_shown(path: Path, suite: Suite) -> Shown:
     shown = parse(Shown, read_yaml(path), _short(path))
     splits = {split for dataset in suite.datasets.values() for split in dataset.splits}
     known = {"track": suite.tracks, "split": splits, "metric": suite.metrics}
+    pooled = {track.together.dataset for track in suite.tracks.values() if track.together}
     for kind, name in named(shown.model_dump()):
+        if kind == "dataset" and name in pooled:
+            continue
         if kind == "dataset":
             _find_dataset(suite, name)
         elif name not in known[kind]:

@@ -137,7 +137,7 @@ def test_every_input_is_made_by_an_earlier_stage(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_evaluation_is_in_the_table_and_every_cell_is_evaluated(profile):
     found = plan(profile)
-    assert {path for cell in found.cells for path in cell.scores} == set(found.scores)
+    assert {path for cell in found.cells for path in cell.files} == set(found.scores)
     keys = [
         (c.suite, c.track, c.dataset, c.split, c.system, c.trained_on, c.shots, c.augmentation, c.metric)
         for c in found.cells

@@ -6,43 +6,14 @@ matrix product resamples means, shares and pooled ratios alike.
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError, nearest
-
-Floats = NDArray[np.float64]
-Arrays = Mapping[str, NDArray[Any]]
-"""Column name -> one value a row."""
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Sufficient sums of every episode for one metric."""
-
-    episodes: NDArray[np.int64]
-    """(n,) numbers of the episodes, ascending."""
-    sums: Floats
-    """(n, s): whatever `finish` needs; sums over several episodes are sums of their rows."""
-    finish: Callable[[Floats], Floats]
-    """(..., s) -> (...): the metric of summed rows."""
-
-    @property
-    def value(self) -> float:
-        """The metric over all episodes."""
-        return float(self.finish(self.sums.sum(axis=0)))
-
-    def only(self, episodes: NDArray[np.int64]) -> "Tally":
-        """The same of those of its episodes that are among `episodes`."""
-        keep = np.isin(self.episodes, episodes)
-        return Tally(self.episodes[keep], self.sums[keep], self.finish)
-
-    def single(self) -> dict[int, float]:
-        """Episode -> its own value."""
-        return dict(zip(self.episodes.tolist(), self.finish(self.sums).tolist(), strict=True))
+from pipeline.report import pooled
+from pipeline.report.tally import Arrays, Floats, Tally
 
 
 def mean_iou(columns: Arrays, *, threshold: float) -> Tally:
@@ -63,7 +34,21 @@ def share(columns: Arrays) -> Tally:
     return _mean(columns, columns["correct"])
 
 
-AGGREGATES: dict[str, Callable[..., Tally]] = {f.__name__: f for f in (mean_iou, share_below, share)}
+AGGREGATES: dict[str, Callable[..., Tally]] = {
+    f.__name__: f
+    for f in (
+        mean_iou,
+        share_below,
+        share,
+        pooled.class_iou,
+        pooled.class_precision,
+        pooled.class_recall,
+        pooled.fb_iou,
+        pooled.positive_iou,
+        pooled.panet_binary,
+        pooled.label_iou,
+    )
+}
 
 
 def aggregate(name: str, parameters: Mapping[str, Any], columns: Arrays) -> Tally:
@@ -77,18 +62,11 @@ def aggregate(name: str, parameters: Mapping[str, Any], columns: Arrays) -> Tall
     return AGGREGATES[name](columns, **parameters)
 
 
-def thresholds(columns: Arrays) -> list[float]:
-    """The thresholds at which a statistic `overlap` was counted, ascending."""
-    return sorted(float(name.removeprefix("tp@")) for name in columns if name.startswith("tp@"))
-
-
 def iou(columns: Arrays, threshold: float) -> Floats:
     """(rows,) intersection over union at one threshold; 1 where neither truth nor prediction has a pixel."""
-    if f"tp@{threshold:g}" not in columns:
-        counted = ", ".join(f"{t:g}" for t in thresholds(columns))
-        raise UserError(f"threshold {threshold:g} was not counted; counted: {counted}; mend the metric in suite.yaml")
-    hit = columns[f"tp@{threshold:g}"].astype(np.float64)
-    union = columns["positives"] + columns[f"fp@{threshold:g}"]  # tp + fn = positives
+    hits, false = pooled.counted(columns, threshold)
+    hit = hits.astype(np.float64)
+    union = columns["positives"] + false  # tp + fn = positives
     ratio: Floats = np.divide(hit, union, out=np.ones_like(hit), where=union > 0)
     return ratio
 

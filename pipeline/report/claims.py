@@ -12,12 +12,12 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.report.aggregates import Floats
 from pipeline.report.interval import percentiles, resampled
 from pipeline.report.job import ReportJob, Suite
 from pipeline.report.results import tallies
 from pipeline.report.shown import Above, Claim, Falls, Flat, Line
 from pipeline.report.table import Entry
+from pipeline.report.tally import Floats
 
 Verdict = Literal["holds", "does not hold", "not enough budget", "not run"]
 

@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pipeline.report.aggregates import iou, thresholds
+from pipeline.report.aggregates import iou
 from pipeline.report.figure import MARKERS, STYLE, grid, paler, panel_title, shades, svg
 from pipeline.report.job import Cell, Metric
-from pipeline.report.results import columns_of
+from pipeline.report.pooled import thresholds
+from pipeline.report.results import seeds_of
 from pipeline.report.row import Row, label, metric_title, natural
 from pipeline.report.shown import Curve, Sweep
 from pipeline.report.table import Entry
@@ -164,7 +165,7 @@ def _asked(plot: Sweep, cell: Cell) -> bool:
 
 def _panel(axes: Axes, name: str, cells: Sequence[Cell], metric: Metric, shade: dict[str, str]) -> None:
     for cell in cells:
-        seeds = [columns_of(path, cell.shots, metric.statistic) for path in cell.scores]
+        seeds = seeds_of(cell, metric.statistic)
         steps = thresholds(seeds[0])
         values = [100 * sum(iou(seed, step).mean() for seed in seeds) / len(seeds) for step in steps]
         axes.plot(steps, values, color=shade[cell.dataset])

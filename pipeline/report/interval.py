@@ -6,20 +6,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.report.aggregates import Floats, Tally
+from pipeline.report.tally import Floats, Tally
 from pipeline.seeds import generator
 
 LEVEL = 0.95
 
 
-@functools.lru_cache(maxsize=2)
-def resamples(episodes: int, count: int) -> Floats:
-    """(count, episodes): how often each episode is drawn in each resample.
+@functools.lru_cache(maxsize=4)
+def resamples(sizes: tuple[int, ...], count: int) -> Floats:
+    """(count, sum of `sizes`): how often each episode is drawn in each resample, each part within itself.
 
     A function of its arguments alone, so that systems scored on the same episodes are resampled alike (paired).
     """
-    draws = generator(0, "bootstrap", episodes)
-    times = [np.bincount(draws.integers(0, episodes, size=episodes), minlength=episodes) for _ in range(count)]
+    return np.concatenate([_resamples(size, part, count) for part, size in enumerate(sizes)], axis=1)
+
+
+def _resamples(episodes: int, part: int, count: int) -> Floats:
+    draws = generator(0, "bootstrap", episodes, *([part] if part else []))  # no two parts of one length alike
+    times = [np.bincount(draws.integers(0, max(episodes, 1), size=episodes), minlength=episodes) for _ in range(count)]
     return np.array(times, dtype=np.float64)
 
 
@@ -31,7 +35,7 @@ def resampled(tallies: Sequence[Tally], count: int) -> Floats:
     first = tallies[0]
     if any(not np.array_equal(tally.episodes, first.episodes) for tally in tallies):
         raise UserError("the seeds of a system were scored on different episodes: run snakemake to score them again")
-    times = resamples(len(first.episodes), count)
+    times = resamples(first.sizes, count)
     values: Floats = np.mean([tally.finish(times @ tally.sums) for tally in tallies], axis=0)
     return values
 

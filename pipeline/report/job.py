@@ -32,12 +32,19 @@ class Cell(Facts):
     augmentation: str
     oracle: bool
     metric: str
-    scores: list[str]
-    """One path a seed."""
+    scores: list[list[str]]
+    """The paths of each seed: one, or one a level where the episodes of several levels are scored together."""
     models: list[str]
-    """Manifest of the trained model, one a seed; empty for an untrained system."""
+    """Manifest of the trained model, one a seed (and level); empty for an untrained system."""
+    whole: bool = True
+    """False where fewer levels are scored together than the study has."""
     schedule: float | None = None
     """Share of the published training samples, the least over the system and what it needs; None if untrained."""
+
+    @property
+    def files(self) -> list[str]:
+        """All paths of `scores`."""
+        return [path for parts in self.scores for path in parts]
 
 
 class Suite(Facts):

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
-from pipeline.report.aggregates import Floats
 from pipeline.report.figure import STYLE, grid, panel_title, shades, svg
 from pipeline.report.job import Cell
 from pipeline.report.row import natural
+from pipeline.report.tally import Floats
 
 POINTS = 200
 """Most points of a drawn line; a longer log is averaged in as many pieces."""
@@ -27,7 +27,8 @@ def learning(cells: Sequence[Cell]) -> str | None:
     logs: dict[str, dict[str, Path]] = {}
     for cell in sorted(cells, key=lambda cell: natural(cell.trained_on or "")):
         log = log_of(cell.models[0]) if cell.models else None
-        if log and cell.trained_on:
+        together = len(cell.scores[0]) > 1  # several models, each of which has a cell of its own
+        if log and cell.trained_on and not together:
             logs.setdefault(cell.system, {})[cell.trained_on] = log
     if not logs:
         return None

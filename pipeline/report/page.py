@@ -176,7 +176,7 @@ def _strips(suite: Suite, cells: Sequence[Cell], splits: Sequence[str]) -> dict[
 
 def _facts(job: ReportJob, found: Sequence[Entry]) -> dict[str, Any]:
     cells = [entry.cell for entry in found if entry.cell]
-    spent = timings(dict.fromkeys(path for cell in cells for path in (*cell.scores, *cell.models)))
+    spent = timings(dict.fromkeys(path for cell in cells for path in (*cell.files, *cell.models)))
     rows = [entry.row for entry in found if entry.cell]
     return {
         "rows": len(rows),
@@ -188,7 +188,7 @@ def _facts(job: ReportJob, found: Sequence[Entry]) -> dict[str, Any]:
         "devices": sorted({timing.device for timing in spent}),
         "seconds": sum(timing.seconds for timing in spent),
         "trained": len({path for cell in cells for path in cell.models}),
-        "evaluated": len({path for cell in cells for path in cell.scores}),
+        "evaluated": len({path for cell in cells for path in cell.files}),
         "bootstrap": job.bootstrap,
     }
 

@@ -1,7 +1,7 @@
 """Scores as the report uses them: columns as arrays, read once."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from pipeline.report.aggregates import Arrays, Tally, aggregate
+from pipeline.report.aggregates import aggregate
 from pipeline.report.job import Cell, Metric, ReportJob, Suite
+from pipeline.report.tally import PART, Arrays, Tally
 from pipeline.scores import Scores, read_scores
 
 
@@ -48,21 +49,35 @@ def columns_of(path: str, shots: int, statistic: str) -> Arrays:
 
 def tallies(cell: Cell, metric: Metric) -> list[Tally]:
     """The cell's tallies, one a seed."""
-    return [
-        aggregate(metric.aggregate, metric.parameters, columns_of(path, cell.shots, metric.statistic))
-        for path in cell.scores
-    ]
+    return [aggregate(metric.aggregate, metric.parameters, columns) for columns in seeds_of(cell, metric.statistic)]
+
+
+def seeds_of(cell: Cell, statistic: str) -> list[Arrays]:
+    """The columns of one statistic, one table a seed.
+
+    Where a cell scores several levels together, they stand below each other, with a column `part` (0, 1, ...) and the
+    episodes of part p numbered from p * `PART`.
+    """
+    return [_joined([columns_of(path, cell.shots, statistic) for path in paths]) for paths in cell.scores]
 
 
 def failures(cell: Cell) -> list[str]:
     """Why the cell has no number: `path: reason` of each seed that failed."""
-    headers = [(path, read_result(path).header) for path in cell.scores]
+    headers = [(path, read_result(path).header) for path in cell.files]
     return [f"{path}: {header.reason}" for path, header in headers if header.status == "failed"]
 
 
 def suite_of(cell: Cell, job: ReportJob) -> Suite:
     """The suite of a cell."""
     return next(suite for suite in job.suites if suite.name == cell.suite)
+
+
+def _joined(parts: Sequence[Arrays]) -> Arrays:
+    if len(parts) == 1:
+        return parts[0]
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    number = np.repeat(np.arange(len(parts)), [len(part["episode"]) for part in parts])
+    return {**joined, "part": number, "episode": joined["episode"] + number * PART}
 
 
 def _array(values: list[Any]) -> NDArray[Any]:

@@ -44,7 +44,7 @@ def strips(cells: Sequence[Cell], metric: Metric, name: str, *, most: int = 4) -
     """
     groups: dict[tuple[str, str], dict[str, Strip]] = {}
     for cell in sorted(cells, key=lambda cell: (natural(cell.dataset), cell.split, cell.system, cell.shots)):
-        archive = Path(cell.scores[0]).with_suffix(".npz")
+        archive = Path(cell.files[0]).with_suffix(".npz")
         if not archive.is_file():
             continue
         single = tallies(cell, metric)[0].single()
@@ -60,7 +60,7 @@ def at_levels(plot: Levels, cells: Sequence[Cell]) -> list[tuple[str, Strip]]:
     """(data set, its first episode without answers) by level, from the pictures beside any of the cells' scores."""
     found: dict[str, Strip] = {}
     for cell in cells:
-        archive = Path(cell.scores[0]).with_suffix(".npz")
+        archive = Path(cell.files[0]).with_suffix(".npz")
         asked = (cell.track, cell.split) == (plot.track, plot.split) and re.fullmatch(plot.x, cell.dataset)
         if asked and cell.dataset not in found and archive.is_file():
             with np.load(archive) as arrays:

@@ -62,8 +62,8 @@ def _key(cell: Cell) -> Key:
 
 def _entry(cell: Cell, job: ReportJob, rows: list[Published]) -> Entry:
     number = find_published(rows, _key(cell), cell.table)
-    headers = [read_result(path).header for path in cell.scores]
-    spent = timings([*cell.scores, *cell.models])
+    headers = [read_result(path).header for path in cell.files]
+    spent = timings([*cell.files, *cell.models])
     row = Row(
         suite=cell.suite,
         table=number.table if number else cell.table,
@@ -84,7 +84,7 @@ def _entry(cell: Cell, job: ReportJob, rows: list[Published]) -> Entry:
         profile=job.profile,
         budget=f"{job.budget:g}",
         schedule=cell.schedule,
-        complete=all(header.complete for header in headers),
+        complete=cell.whole and all(header.complete for header in headers),
         seconds=sum(timing.seconds for timing in spent) if spent else None,
         device=" + ".join(dict.fromkeys(timing.device for timing in spent)),
     )

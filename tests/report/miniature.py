@@ -68,7 +68,7 @@ def cell(system: str, level: int, metric: str, seeds: int) -> dict[str, Any]:
         "oracle": not trained,
         "metric": metric,
         "schedule": 0.5 if trained else None,
-        "scores": [f"{scores}/seed{k}.json" for k in range(seeds)],
+        "scores": [[f"{scores}/seed{k}.json"] for k in range(seeds)],
         "models": [f"models/lite/{folder}/seed{k}.json" for k in range(seeds)] if trained else [],
     }
 
@@ -169,7 +169,7 @@ def write_project(seeds: int = 1, **changes: Any) -> ReportJob:
     cells = [cell("unet", level, "iou", seeds) for level in LEVELS]
     cells += [cell("matching", level, metric, seeds) for level in LEVELS for metric in METRICS]
     for each in cells:
-        for seed, path in enumerate(each["scores"]):
+        for seed, (path,) in enumerate(each["scores"]):
             write_scores(path, each["models"][seed] if each["models"] else None, seed)
         for path in each["models"]:
             write_model(path)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.report.aggregates import aggregate, mean_iou, share, share_below, thresholds
+from pipeline.report.aggregates import aggregate, mean_iou, share, share_below
+from pipeline.report.pooled import thresholds
 
 OVERLAP = {
     "episode": np.array([0, 1, 1]),

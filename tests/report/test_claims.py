@@ -21,7 +21,7 @@ def put(system: str, level: int, hits: int, episodes: int = 30, **more: Any) -> 
     columns = overlap(episodes) | {"fp@0.3": [0] * episodes}
     columns["tp@0.3"] = [hits + (-1, 0, 1)[episode % 3] for episode in range(episodes)]
     statistics = {1: {"overlap": columns, "centre_distance": distance(episodes)}}
-    write_scores(cell(system, level, "iou", 1)["scores"][0], None, 0, **{"statistics": statistics, **more})
+    write_scores(cell(system, level, "iou", 1)["scores"][0][0], None, 0, **{"statistics": statistics, **more})
 
 
 def judge(claim: dict[str, Any], job: ReportJob | None = None) -> Judgement:
@@ -111,7 +111,7 @@ def test_partial_data_prove_nothing() -> None:
 
 def test_what_was_not_run_or_failed_is_named() -> None:
     job = write_job()
-    write_scores(job.cells[0].scores[0], None, 0, status="failed", reason="out of memory", statistics={})
+    write_scores(job.cells[0].files[0], None, 0, status="failed", reason="out of memory", statistics={})
     judged = judge(WITHIN | {"datasets": ["clutter-n4", "clutter-n32"], "most": 0.5}, job)
     assert (judged.verdict, judged.why) == ("not run", "no number: unet failed on clutter-n4")
     assert judge(FALLS, job).verdict == "not run"

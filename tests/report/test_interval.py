@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.report.aggregates import Tally, share
+from pipeline.report.aggregates import share
 from pipeline.report.interval import interval, resamples
+from pipeline.report.tally import PART, Tally
 
 
 def tally(values: list[int]) -> Tally:
@@ -29,7 +30,7 @@ def test_rows_of_an_episode_and_seeds_go_together() -> None:
     columns = {"episode": np.array([0, 0, 1, 2, 2, 2]), "correct": np.array([1, 0, 1, 0, 0, 1])}
     seeds = [share(columns), share({**columns, "correct": np.array([1, 1, 1, 1, 1, 0])})]
     slow = []
-    for times in resamples(3, 40):
+    for times in resamples((3,), 40):
         drawn = np.repeat([0, 1, 2], times.astype(int))
         rows = np.concatenate([np.flatnonzero(columns["episode"] == episode) for episode in drawn])
         slow.append((columns["correct"][rows].mean() + np.array([1, 1, 1, 1, 1, 0])[rows].mean()) / 2)
@@ -37,7 +38,17 @@ def test_rows_of_an_episode_and_seeds_go_together() -> None:
 
 
 def test_each_resample_draws_as_many_episodes_as_there_are() -> None:
-    assert (resamples(17, 9).sum(axis=1) == 17).all()
+    assert (resamples((17,), 9).sum(axis=1) == 17).all()
+
+
+def test_episodes_of_several_parts_are_drawn_within_their_part_and_differently() -> None:
+    times = resamples((17, 0, 17), 9)
+    assert (times[:, :17].sum(axis=1) == 17).all()
+    assert (times[:, 17:].sum(axis=1) == 17).all()
+    assert not np.array_equal(times[:, :17], times[:, 17:])
+    assert np.array_equal(times[:, :17], resamples((17,), 9))  # paired with the first part scored alone
+    columns = {"episode": np.array([0, 1, PART, 2 * PART]), "correct": np.array([1, 0, 1, 1])}
+    assert share(columns).sizes == (2, 1, 1)
 
 
 def test_seeds_on_different_episodes_are_refused() -> None:

@@ -29,7 +29,7 @@ def test_equal_inputs_give_equal_bytes_and_seconds_stand_in_one_line() -> None:
     before = render(job)
     assert render(job) == before
     write_json(
-        Path(job.cells[0].scores[0].replace(".json", ".timing.json")), {"seconds": 99, "device": "cpu (2 threads)"}
+        Path(job.cells[0].files[0].replace(".json", ".timing.json")), {"seconds": 99, "device": "cpu (2 threads)"}
     )
     changed = [(a, b) for a, b in zip(before.splitlines(), render(job).splitlines(), strict=True) if a != b]
     assert len(changed) == 1
@@ -48,8 +48,8 @@ def test_published_and_ours_stand_side_by_side() -> None:
 
 def test_failures_subsets_and_samples_are_announced() -> None:
     job = write_project()
-    write_scores(job.cells[0].scores[0], None, 0, status="failed", reason="out of memory", statistics={})
-    write_scores(job.cells[1].scores[0], None, 0, complete=False)
+    write_scores(job.cells[0].files[0], None, 0, status="failed", reason="out of memory", statistics={})
+    write_scores(job.cells[1].files[0], None, 0, complete=False)
     page = render(job)
     assert "seed0.json: out of memory" in page
     assert "<b>Subset.</b> 1 of 6 rows" in page

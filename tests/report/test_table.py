@@ -58,8 +58,8 @@ def test_a_number_stands_in_the_table_that_prints_it() -> None:
 def test_the_value_is_the_mean_over_seeds() -> None:
     job = write_project(seeds=2)
     single = [
-        entries(job.model_copy(update={"cells": [job.cells[0].model_copy(update={"scores": [path], "models": []})]}))
-        for path in job.cells[0].scores
+        entries(job.model_copy(update={"cells": [job.cells[0].model_copy(update={"scores": [[path]], "models": []})]}))
+        for path in job.cells[0].files
     ]
     ours = [entry.row.value for found in single for entry in found if entry.cell]
     both = next(entry.row for entry in entries(job) if entry.cell == job.cells[0])
@@ -75,7 +75,7 @@ def test_a_published_number_without_a_cell_is_a_row() -> None:
 
 def test_a_failed_evaluation_is_a_row() -> None:
     job = write_project()
-    write_scores(job.cells[0].scores[0], None, 0, status="failed", reason="out of memory", statistics={})
+    write_scores(job.cells[0].files[0], None, 0, status="failed", reason="out of memory", statistics={})
     write_table(job, Path("results/all.tsv"), None)
     line = row("unet", "clutter-n4")
     assert (line["status"], line["value"], line["published"]) == ("failed", "", "0.971")
@@ -83,7 +83,7 @@ def test_a_failed_evaluation_is_a_row() -> None:
 
 def test_rows_on_a_subset_say_so(capsys: pytest.CaptureFixture[str]) -> None:
     job = write_project()
-    write_scores(job.cells[0].scores[0], None, 0, complete=False)
+    write_scores(job.cells[0].files[0], None, 0, complete=False)
     write_table(job, Path("results/all.tsv"), None)
     assert row("unet", "clutter-n4")["complete"] == "false"
     assert "1 of ours are on a subset" in capsys.readouterr().out
@@ -112,7 +112,7 @@ def test_one_system_needs_its_own_scores_alone() -> None:
     job = write_project()
     for cell in job.cells:
         if cell.system != "unet":
-            Path(cell.scores[0]).unlink(missing_ok=True)
+            Path(cell.files[0]).unlink(missing_ok=True)
     write_table(job, Path("results/systems/unet.tsv"), "unet")
     assert {line["system"] for line in read("results/systems/unet.tsv")} == {"unet"}
     assert not Path("results/systems/summary.json").exists()
@@ -127,7 +127,7 @@ def test_mistakes_are_named() -> None:
     Path("broken.json").write_text('{"profile": "lite", "cels": []}')
     with pytest.raises(UserError, match=r"broken\.json"):
         read_job_file(Path("broken.json"))
-    Path(job.cells[0].scores[0]).unlink()
+    Path(job.cells[0].files[0]).unlink()
     with pytest.raises(UserError, match=r"seed0\.json is missing"):
         entries(job)
     Path("published.tsv").write_text(Path("published.tsv").read_text().replace("97.1", "about 97"))

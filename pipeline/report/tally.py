@@ -1,0 +1,46 @@
+"""A tally: what one metric needs of every episode, in sums, so that episodes can be drawn again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Arrays = Mapping[str, NDArray[Any]]
+"""Column name -> one value a row."""
+
+PART = 1 << 32
+"""Episodes of part p, where several parts (folds) are scored together, are numbered from p * PART."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sufficient sums of every episode for one metric."""
+
+    episodes: NDArray[np.int64]
+    """(n,) numbers of the episodes, ascending."""
+    sums: Floats | NDArray[np.int64]
+    """(n, s): whatever `finish` needs; sums over several episodes are sums of their rows. Pixels are int64."""
+    finish: Callable[[NDArray[Any]], Floats]
+    """(..., s) -> (...): the metric of summed rows."""
+
+    @property
+    def value(self) -> float:
+        """The metric over all episodes."""
+        return float(self.finish(self.sums.sum(axis=0)))
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Episodes of each part."""
+        return tuple(np.bincount(self.episodes // PART).tolist())
+
+    def only(self, episodes: NDArray[np.int64]) -> "Tally":
+        """The same of those of its episodes that are among `episodes`."""
+        keep = np.isin(self.episodes, episodes)
+        return Tally(self.episodes[keep], self.sums[keep], self.finish)
+
+    def single(self) -> dict[int, float]:
+        """Episode -> its own value."""
+        return dict(zip(self.episodes.tolist(), self.finish(self.sums).tolist(), strict=True))

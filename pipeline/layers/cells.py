@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Upsampling = Literal["bilinear", "nearest"]
@@ -55,6 +56,13 @@ class Grid:
             places = (places + 0.5).floor().clamp(max=count - 1)
         distances = (places[:, None] - torch.arange(count)).abs()
         return (1 - distances).clamp(min=0).to(like)
+
+
+def warped(images: Tensor, side: int | None) -> Tensor:
+    """Images (B, 3, H, W) as squares of `side` pixels, float32: bilinear without smoothing; None leaves them alone."""
+    if side is None or images.shape[-2:] == (side, side):
+        return images
+    return F.interpolate(images.float(), (side, side), mode="bilinear")
 
 
 def nearest(queries: Tensor, supports: Tensor) -> Tensor:

@@ -1,0 +1,30 @@
+"""Prototypes of a frozen backbone that saw ImageNet's labels and no mask: nothing is trained.
+
+At full width an image of 3x417x417 gives 512x27x27 features of SqueezeNet 1.1 (fire8; stride 16), or 512x53x53 of
+VGG-16 as PANet has it (stride 8). Parameters: 722,496 or 14,714,688, none of them trained.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from pipeline.layers.embedders import Backbone, embedder
+from pipeline.layers.prototypes import PrototypeSegmenter
+
+
+def build(
+    *,
+    backbone: Backbone = "squeezenet",
+    width: int = 1,
+    fire: int = 8,
+    side: int = 417,
+    weights: Mapping[str, Mapping[str, Tensor]] | None = None,
+) -> PrototypeSegmenter:
+    """The whole network with its numbers.
+
+    `weights["trunk"]` are the public SqueezeNet's (`fire` names the module that is taken) or torchvision's VGG-16, of
+    use at full width alone; without them features are as they were drawn.
+    """
+    return PrototypeSegmenter(
+        embedder(backbone, width=width, fire=fire, weights=(weights or {}).get("trunk")), side=side
+    )

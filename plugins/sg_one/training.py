@@ -1,0 +1,89 @@
+"""Training of SG-One: cross entropy of two channels, three void rules, and the four rates of the authors' code."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.segmenter import VOID, Batch
+from pipeline.train.supervised import Supervised
+
+if TYPE_CHECKING:
+    from plugins.sg_one.model import SgOne
+
+Void = Literal["ignore", "background", "foreground"]
+
+
+class PixelLoss(nn.Module):
+    """The loss of episodes with one support and one query each."""
+
+    def __init__(self, network: "SgOne", void: Void) -> None:
+        """`void` says what void pixels of both masks are; those that are ignored are no part of a support's object."""
+        super().__init__()
+        self.network, self.void = network, void
+
+    def forward(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Mean cross entropy over the pixels of each episode, then over episodes; and the mean IoU, to watch."""
+        (support,), (query,) = batch.supports.frames, batch.queries
+        assert support.masks is not None
+        assert query.masks is not None
+        truth = labels(query.masks, self.void)
+        logits = self.network(query.images, support.images, labels(support.masks, self.void) == 1)
+        with torch.no_grad():
+            counted, found = truth != VOID, logits[:, 1] > logits[:, 0]
+            union = ((found | (truth == 1)) & counted).sum((1, 2))
+            iou = torch.where(union > 0, (found & (truth == 1)).sum((1, 2)) / union.clamp(min=1), 1.0).mean()
+        return {"loss": pixel_loss(logits, truth), "iou": iou}
+
+
+def pixel_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Logits (B, 2, H, W) and labels (B, H, W) of 0, 1 and 255, which is left out -> the mean of the episodes' means.
+
+    The authors' mean over a whole batch is the same at a batch of one; here every episode weighs as much as it did.
+    """
+    each = F.cross_entropy(logits, truth, ignore_index=VOID, reduction="none")
+    return (each.sum((1, 2)) / (truth != VOID).sum((1, 2)).clamp(min=1)).mean()
+
+
+def labels(masks: Tensor, void: Void) -> Tensor:
+    """Masks (B, H, W) uint8 of 0, 1 and 255 -> int64 labels under a void rule; `ignore` leaves 255."""
+    if void == "ignore":
+        return masks.long()
+    return masks.masked_fill(masks == VOID, 1 if void == "foreground" else 0).long()
+
+
+def rate_groups(module: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
+    """Every parameter in one of four groups: biases learn twice as fast as weights, the convolution g ten times."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        factor = (10.0 if "guide" in name.split(".") else 1.0) * (2.0 if name.endswith("bias") else 1.0)
+        groups.setdefault(factor, []).append(parameter)
+    return [{"params": found, "lr": factor * learning_rate} for factor, found in sorted(groups.items())]
+
+
+class Segment(Supervised):
+    """The one stage: SGD at a constant rate."""
+
+    def __init__(
+        self,
+        network: "SgOne",
+        *,
+        samples: int,
+        batch: int,
+        learning_rate: float,
+        momentum: float,
+        decay: float,
+        void: Void,
+    ) -> None:
+        """`decay` is that of all parameters, biases too; a batch needs images of one size."""
+        super().__init__(
+            PixelLoss(network, void),
+            name="segment",
+            samples=samples,
+            batch=batch,
+            optimizer=lambda losses: torch.optim.SGD(
+                rate_groups(losses, learning_rate), momentum=momentum, weight_decay=decay
+            ),
+        )

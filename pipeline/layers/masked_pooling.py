@@ -42,7 +42,8 @@ def cosine_map(features: Tensor, vectors: Tensor) -> Tensor:
         features, vectors = features.float(), vectors.float()
         products = (vectors.unsqueeze(1) @ features.flatten(2)).view(len(features), *features.shape[-2:])
         lengths = torch.linalg.vector_norm(features, dim=1) * torch.linalg.vector_norm(vectors, dim=1)[:, None, None]
-        return products / lengths.clamp(min=EPSILON)
+        cosines: Tensor = products / lengths.clamp(min=EPSILON)
+        return cosines
 
 
 def _enlarging(small: int, large: int, device: torch.device) -> Tensor:

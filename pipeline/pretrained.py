@@ -33,7 +33,7 @@ def read_published(manifest: Path, *, insist: bool) -> dict[str, Tensor] | None:
     if len(paths) != 1:
         raise UserError(f"{folder} holds {len(paths)} files of weights, not one: delete {manifest} and run snakemake")
     try:
-        return _read_keras(paths[0]) if paths[0].suffix == ".h5" else _read_torch(paths[0])
+        return read_keras(paths[0]) if paths[0].suffix == ".h5" else _read_torch(paths[0])
     except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         reason = " ".join(str(error).split())[:100]
         raise UserError(f"{paths[0]} is damaged ({reason}): delete {manifest} and run snakemake") from None
@@ -44,8 +44,12 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _read_keras(path: Path) -> dict[str, Tensor]:
-    """A layer's group lists its kernel (spatial sides, inputs, outputs) and its bias, or nothing."""
+def read_keras(path: Path) -> dict[str, Tensor]:
+    """Tensors of a file in Keras's layout: `layer.weight` (out, in, ...) and `layer.bias`, as torch has them.
+
+    A layer's group lists its kernel (spatial sides, inputs, outputs) and its bias, or nothing. `KeyError` or `OSError`
+    where the file is another's.
+    """
     import h5py  # here: few jobs have such a file, and all would wait for the import
 
     tensors = {}

@@ -12,8 +12,7 @@ from torch.nn.functional import normalize
 from pipeline.download.job import read_sources
 from pipeline.errors import UserError
 from pipeline.layers.squeezenet import SqueezeNet, prepared
-from pipeline.manifest import Manifest, publish
-from pipeline.pretrained import read_published
+from pipeline.pretrained import read_keras
 
 
 def test_parameter_count_and_maps():
@@ -86,15 +85,6 @@ def test_pictures_are_blue_first_and_centred():
     torch.testing.assert_close(prepared(images).flatten(), torch.tensor([30 - 104.006, 20 - 116.669, 10 - 122.679]))
 
 
-def published(mirror, tmp_path):
-    """The public weights, read as a job reads them."""
-    (file,) = read_sources()["squeezenet1_1"].files
-    (tmp_path / "staged").mkdir()
-    (tmp_path / "staged" / file.file).write_bytes((mirror / "weights" / file.file).read_bytes())
-    publish(tmp_path / "staged", tmp_path / "squeezenet", Manifest(kind="source", digest=None, recipe={}, code=""))
-    return read_published(tmp_path / "squeezenet.json", insist=True)
-
-
 def photographs_of_one_class(mirror):
     """Of VOC: images (N, 3, 227, 227) uint8 and the one class of each."""
     images, classes = [], []
@@ -112,10 +102,11 @@ def photographs_of_one_class(mirror):
 @pytest.mark.mirror
 @pytest.mark.slow
 @torch.no_grad()
-def test_nearest_photographs_by_the_public_weights_show_the_same_class(mirror, tmp_path):
+def test_nearest_photographs_by_the_public_weights_show_the_same_class(mirror):
     # Chance is 0.07, the random network 0.12; kernels turned by 180 degrees reach 0.51, red and blue swapped 0.63.
     network = SqueezeNet()
-    network.load_published(published(mirror, tmp_path))
+    (file,) = read_sources()["squeezenet1_1"].files
+    network.load_published(read_keras(mirror / "weights" / file.file))
     images, classes = photographs_of_one_class(mirror)
     features = torch.cat([network.maps(prepared(part))[-1].mean((2, 3)) for part in images.split(26)])
     likeness = normalize(features) @ normalize(features).T

@@ -1,18 +1,25 @@
 """Prototypes: parameters, means and cosines written plainly, the alignment loss, frozen features on real photographs."""
 
 import math
+import tarfile
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import PurePath
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 from toys import random_batch
 
+from pipeline.download.job import read_sources
 from pipeline.errors import UserError
 from pipeline.layers.embedders import embedder
 from pipeline.layers.prototypes import enlarged
 from pipeline.memory import Memory
+from pipeline.pretrained import read_keras
 from pipeline.segmenter import Frame, Supports
 from plugins.frozen_prototypes import model as frozen
 from plugins.prototypes.model import build
@@ -235,3 +242,46 @@ def test_frames_without_names_are_not_remembered():
     with torch.no_grad():
         network.adapt(Supports((Frame(batch.supports.frames[0].images, batch.supports.frames[0].masks),), 1))
     assert network.memory.misses == 0
+
+
+def photographs(mirror, list_name):
+    """Of VOC's subset: name -> (image (1, 3, H, W), classes (1, H, W))."""
+    with tarfile.open(next((mirror / "voc").glob("*.tar"))) as archive:
+        names = {PurePath(name).name: name for name in archive.getnames()}
+        listed = archive.extractfile(next(n for n in archive.getnames() if n.endswith(f"Segmentation/{list_name}.txt")))
+        for name in listed.read().decode().split():
+            image = np.array(Image.open(archive.extractfile(names[f"{name}.jpg"])).convert("RGB"))
+            mask = np.array(Image.open(archive.extractfile(names[f"{name}.png"])))
+            yield name, (torch.from_numpy(image).permute(2, 0, 1)[None], torch.from_numpy(mask)[None])
+
+
+def binary(name, photograph, number):
+    """A frame of one class, void as background."""
+    image, mask = photograph
+    return Frame(image, (mask == number).to(torch.uint8), (name,))
+
+
+@pytest.mark.mirror
+@pytest.mark.slow
+@torch.no_grad()
+def test_frozen_features_find_real_objects(mirror):
+    # 40 one-shot episodes, two a class: mean IoU 0.18 for predicting everything.
+    (file,) = read_sources()["squeezenet1_1"].files
+    network = frozen.build(weights={"trunk": read_keras(mirror / "weights" / file.file)}).eval()
+    network.memory = Memory(1 << 30)
+    found = dict(photographs(mirror, "val"))
+    scores = {"prototypes": [], "everything": []}
+    for number in range(1, 21):
+        names = [name for name, (_, mask) in found.items() if (mask == number).sum() > 2048][:3]
+        frames = [binary(name, found[name], number) for name in names]
+        sums = torch.zeros(2, 2)
+        for support, query in pairwise(frames):
+            (said,) = network.predict(network.adapt(Supports((support,), 1)), [query])
+            true = query.masks == 1
+            for row, mask in enumerate((said.probabilities[:, 0] > 0.5, torch.ones_like(true))):
+                sums[row] += torch.stack([(mask & true).sum(), (mask | true).sum()])
+        for row, name in enumerate(scores):
+            scores[name].append(float(sums[row, 0] / sums[row, 1]))
+    assert network.trunk == "pretrained"
+    means = {name: sum(values) / len(values) for name, values in scores.items()}
+    assert means["prototypes"] > means["everything"] + 0.08, means

@@ -1,9 +1,12 @@
 """PASCAL-5i (Shaban et al. 2017): episodes of one fold, as positions in the VOC gallery, under a named protocol.
 
-Test splits: `oslsm`, the benchmark of 1,000 tuples, warped to 500 x 500; `oslsm_original`, the same at their own size;
-`sgone_swapped`, `hsnet`, `pfenet_repri`, `cofcn_all` and `five_way` as those papers' code has them; and `base_val`,
-drawn like the benchmark, but of base classes, for choosing a checkpoint. The split `train` holds base classes alone: of
-an image that shows a novel one too, that one is background.
+Test splits: `oslsm`, the benchmark of 1,000 tuples, warped to 500 x 500; `k_sweep`, the same with ten supports each;
+`oslsm_original`, the same at their own size; `sgone_swapped`, `hsnet`, `pfenet_repri`, `cofcn_all` and `five_way` as
+those papers' code has them; and `base_val`, drawn like the benchmark, but of base classes, for choosing a checkpoint.
+The split `train` holds base classes alone: of an image that shows a novel one too, that one is background.
+
+No support is without its class: small objects are no items, so that a mask seldom vanishes when it is shrunk; those of
+`cofcn_all` and `five_way` and of all samplers but `items` have a pixel at least, and may.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +30,7 @@ from pipeline.table import Fit, Table, Void
 LENGTH = 100_000_000
 """Training samples: as many as anyone may ask for, since they are drawn, not taken from a list."""
 LISTS = ("voc_sbd_5953", "trainaug_10582")
+SHORT = ("fail", "fewer")
 _ALL = range(1, len(CLASSES) + 1)
 
 
@@ -46,6 +50,7 @@ def renderer(
     sources: Mapping[str, Path],
     fold: int,
     supports: int | None = None,
+    short: str = "fail",
     warp: int = 500,
     hsnet_warp: int = 400,
     least_cells: int = LEAST,
@@ -57,10 +62,12 @@ def renderer(
 ) -> Table:
     """The split's table; `sources["voc"]` is the gallery's store.
 
-    Of test splits: `supports` stored (None: 10 of the benchmark, 5 elsewhere), the sides `warp` and `hsnet_warp`, and
-    `least_pixels` of PFENet's large objects. Of training: the `list` of images, the `sampler` (`samplers`), a `frame`
-    that images are warped to (None: their own size) and the `seed`. `least_cells` is the small-object filter, for
-    training and wherever val is not VOC's own. `UserError` for what does not exist, and for too few images.
+    Of test splits: `supports` stored (None: 5, and 10 of `k_sweep`), the sides `warp` and `hsnet_warp`, `least_pixels`
+    of PFENet's large objects, and whether a class with too few images for the benchmark's tuples is an error (`short`:
+    `fail`) or gives `fewer` supports, where only a part of VOC is there. Of training: the `list` of images, the
+    `sampler` (`samplers`), a `frame` that images are warped to (None: their own size) and the `seed`. `least_cells` is
+    the small-object filter, for training and wherever val is not VOC's own. `UserError` for what does not exist, and
+    for too few images.
     """
     if "voc" not in sources:
         raise UserError("the renderer 'pascal5i' needs the gallery 'voc': add it in suite.yaml")
@@ -70,8 +77,9 @@ def renderer(
         objects = len(base(fold)) if sampler == "semantic" else 1
         return Table(view.gallery, drawn.rows, LENGTH, 1, 1, objects, fit=frame, support_fit=frame, facts=drawn.facts)
     frames = {
-        "oslsm": Seen(warp, "background", 10),
-        "oslsm_original": Seen(None, "background", 10),
+        "oslsm": Seen(warp, "background", 5),
+        "k_sweep": Seen(warp, "background", 10),
+        "oslsm_original": Seen(None, "background", 5),
         "base_val": Seen(warp, "background", 5),
         "sgone_swapped": Seen(None, "background", 1),
         "hsnet": Seen(hsnet_warp, "keep", 5),
@@ -83,7 +91,9 @@ def renderer(
         raise UserError(f"PASCAL-5i has no split '{split}'; {nearest(split, ['train', *frames])}")
     seen = frames[split]
     stored = seen.supports if supports is None or split in ("sgone_swapped", "five_way") else supports
-    choice = _Choice(view, fold, least_cells, least_pixels)
+    if short not in SHORT:
+        raise UserError(f"short={short}: too few images are an error, or give fewer supports; {nearest(short, SHORT)}")
+    choice = _Choice(view, fold, least_cells, least_pixels, fewer=short == "fewer")
     return _table(view, seen, getattr(choice, split)(stored), novel(fold) if split == "five_way" else None)
 
 
@@ -95,15 +105,17 @@ class _Choice:
     fold: int
     least_cells: int
     least_pixels: int
+    fewer: bool
 
     def oslsm(self, supports: int) -> list[Tuple]:
-        return draw_tuples(self._items(novel(self.fold), benchmark_items(self.fold)), supports=supports)
+        items = self._items(novel(self.fold), benchmark_items(self.fold))
+        return draw_tuples(items, supports=supports, fewer=self.fewer)
 
-    oslsm_original = oslsm
+    k_sweep = oslsm_original = oslsm
 
     def base_val(self, supports: int) -> list[Tuple]:
         others = (item for fold in range(4) if fold != self.fold for item in benchmark_items(fold))
-        return draw_tuples(self._items(base(self.fold), sorted(others)), supports=supports)
+        return draw_tuples(self._items(base(self.fold), sorted(others)), supports=supports, fewer=self.fewer)
 
     def sgone_swapped(self, supports: int) -> list[Tuple]:
         return protocols.swapped(self.oslsm(supports))
@@ -134,8 +146,12 @@ class _Choice:
 
 def _table(view: VocView, seen: Seen, tuples: Sequence[Tuple], ways: Sequence[int] | None) -> Table:
     place = {name: i for i, name in enumerate(view.names)}
+    most = max(len(drawn.supports) for drawn in tuples)
+    supports = np.full((len(tuples), most), -1, np.int32)
+    for row, drawn in zip(supports, tuples, strict=True):
+        row[: len(drawn.supports)] = [place[name] for name in drawn.supports]
     arrays = {
-        "supports": np.array([[place[name] for name in drawn.supports] for drawn in tuples], np.int32),
+        "supports": supports,
         "queries": np.array([[place[drawn.query]] for drawn in tuples], np.int32),
         "classes": np.array([ways or [drawn.cls] for drawn in tuples], np.int32),
     }
@@ -149,7 +165,10 @@ def _table(view: VocView, seen: Seen, tuples: Sequence[Tuple], ways: Sequence[in
         ways=len(ways) if ways else 1,
         fit=seen.fit,
         void=seen.void,
-        facts={"items": len({(drawn.cls, drawn.query) for drawn in tuples})},
+        facts={
+            "items": len({(drawn.cls, drawn.query) for drawn in tuples}),
+            "short": int((supports < 0).any(axis=1).sum()),
+        },
     )
 
 

@@ -30,12 +30,14 @@ def shuffle(values: MutableSequence[Any], random: Random) -> None:
         values[i], values[j] = values[j], values[i]
 
 
-def draw_tuples(items: Sequence[Item], *, supports: int, count: int = EPISODES, seed: int = SEED) -> list[Tuple]:
+def draw_tuples(
+    items: Sequence[Item], *, supports: int, count: int = EPISODES, seed: int = SEED, fewer: bool = False
+) -> list[Tuple]:
     """The first `count` episodes; queries do not depend on `supports`, and fewer supports are the first of more.
 
-    `UserError` where a class has not more items than `supports`.
+    `UserError` where a class has not more items than `supports`; with `fewer`, its episodes have as many as there are.
     """
-    check_supports(items, supports)
+    check_supports(items, 1 if fewer and supports > 1 else supports)
     random, classes = Random(seed), by_class(items)
     places = {item: place for list_ in classes.values() for place, item in enumerate(list_)}
     found: list[Tuple] = []

@@ -22,7 +22,17 @@ from pipeline.table import Table, TableReader, objects_of
 from tests.render.test_tuples import FINGERPRINTS
 from tests.render.vocs import write_nameless
 
-TESTS = ("oslsm", "oslsm_original", "base_val", "sgone_swapped", "hsnet", "pfenet_repri", "cofcn_all", "five_way")
+TESTS = (
+    "oslsm",
+    "k_sweep",
+    "oslsm_original",
+    "base_val",
+    "sgone_swapped",
+    "hsnet",
+    "pfenet_repri",
+    "cofcn_all",
+    "five_way",
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +65,7 @@ def named(store: Path, found: Table, count: int = 10_000) -> list[tuple[int, str
 
 @pytest.mark.parametrize(("fold", "supports"), FINGERPRINTS)
 def test_the_complete_voc_gives_the_published_tuples(complete: Path, fold: int, supports: int) -> None:
-    drawn = named(complete, table(complete, "oslsm", fold))
+    drawn = named(complete, table(complete, "k_sweep", fold))
     lines = [f"{cls} {query} {' '.join(images[:supports])}\n" for cls, query, images in drawn]
     assert hashlib.sha256("".join(lines).encode()).hexdigest() == FINGERPRINTS[fold, supports]
 
@@ -64,8 +74,9 @@ def test_the_frames_and_void_rules_are_the_protocols(complete: Path, sample: Pat
     found = {split: table(complete, split) for split in TESTS if split != "five_way"}
     found["five_way"] = table(sample, "five_way")
     assert {split: (t.fit, t.support_fit, t.void, t.supports, t.ways) for split, t in found.items()} == {
-        "oslsm": (500, None, "background", 10, 1),
-        "oslsm_original": (None, None, "background", 10, 1),
+        "oslsm": (500, None, "background", 5, 1),
+        "k_sweep": (500, None, "background", 10, 1),
+        "oslsm_original": (None, None, "background", 5, 1),
         "base_val": (500, None, "background", 5, 1),
         "sgone_swapped": (None, None, "background", 1, 1),
         "hsnet": (400, None, "keep", 5, 1),
@@ -151,6 +162,13 @@ def test_the_validation_tuples_are_of_base_classes_alone(complete: Path, sample:
             found = table(store, "base_val", fold, supports=1)
             assert set(np.unique(found.rows(0, 1000)["classes"])) <= set(base(fold))
     assert table(complete, "base_val", 0).facts["items"] == 1000  # of 1,520: no pass is finished
+
+
+def test_a_class_with_few_images_may_give_fewer_supports(sample: Path) -> None:
+    found = table(sample, "k_sweep", short="fewer")
+    rows, whole = found.rows(0, 1000), table(sample, "oslsm", supports=3).rows(0, 1000)
+    assert (rows["supports"][:, :3] == whole["supports"]).all()
+    assert 0 < found.facts["short"] == (rows["supports"][:, -1] < 0).sum()
 
 
 def test_a_sample_s_items_pass_the_small_object_filter(sample: Path) -> None:
@@ -249,6 +267,8 @@ def test_the_complete_training_lists_have_their_lengths(complete: Path) -> None:
         ("train", {"sampler": "item"}, "did you mean 'items'"),
         ("train", {"list": "trainaug"}, "did you mean 'trainaug_10582'"),
         ("oslsm", {"supports": 90}, "supports=90: class .* images, but 90 supports and a query"),
+        ("k_sweep", {}, "class .* images, but 10 supports and a query are needed: ask for at most"),
+        ("oslsm", {"short": "few"}, "did you mean 'fewer'"),
         ("hsnet", {"supports": 0}, "supports=0"),
         ("cofcn_all", {"supports": 99}, "99 supports are needed"),
         ("oslsm", {"least_cells": 1000}, "no image of val shows a class of the fold"),

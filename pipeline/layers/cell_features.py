@@ -22,16 +22,18 @@ class CellFeatures(nn.Module, ABC):
 
     grid: Grid
     """Where the cells lie."""
+    trunk: Literal["pretrained", "scratch"] = "scratch"
+    """What its weights began as; the buffer `pretrained` says so in published weights."""
 
     def __init__(self) -> None:
         """As yet with weights of its own."""
         super().__init__()
         self.register_buffer("pretrained", torch.zeros((), dtype=torch.bool))
 
-    @property
-    def trunk(self) -> Literal["pretrained", "scratch"]:
-        """What its weights began as."""
-        return "pretrained" if bool(self.get_buffer("pretrained")) else "scratch"
+    def began(self, pretrained: bool) -> None:
+        """Note what its weights began as."""
+        self.get_buffer("pretrained").fill_(pretrained)
+        self.trunk = "pretrained" if pretrained else "scratch"
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
@@ -48,7 +50,7 @@ class FcnCells(CellFeatures):
         self.grid = fcn_grid(extractor)
         if weights is not None:
             load_fcn(extractor, weights)
-            self.get_buffer("pretrained").copy_(weights["pretrained"])
+            self.began(bool(weights["pretrained"]))
 
     def forward(self, images: Tensor) -> Tensor:
         """fc7 after its ReLU."""
@@ -66,7 +68,7 @@ class SqueezeNetCells(CellFeatures):
         self.grid = Grid(stride, stride - 1)
         if weights is not None:
             self.network.load_published(weights)
-            self.get_buffer("pretrained").fill_(True)
+            self.began(True)
 
     def forward(self, images: Tensor) -> Tensor:
         """fire9 after its ReLU."""

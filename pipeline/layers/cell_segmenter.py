@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pipeline.layers.cell_features import CellFeatures
 from pipeline.layers.cells import Upsampling, warped
+from pipeline.seeds import derive
 from pipeline.segmenter import VOID, Frame, Prediction, Segmenter, Supports
 
 
@@ -18,10 +19,13 @@ class CellSegmenter(Segmenter):
     Every image is looked at alone, so that what is remembered of it is what would be computed anew.
     """
 
-    def __init__(self, features: CellFeatures, *, side: int | None, upsampling: Upsampling) -> None:
-        """Images are warped to squares of `side` pixels; None takes them as they come."""
+    def __init__(self, features: CellFeatures, *, side: int | None, upsampling: Upsampling, share: float = 1.0) -> None:
+        """Images are warped to squares of `side` pixels; None takes them as they come.
+
+        Of the cells of several supports a random `share` is kept; those of one are all kept.
+        """
         super().__init__()
-        self.features, self.side, self.upsampling = features, side, upsampling
+        self.features, self.side, self.upsampling, self.share = features, side, upsampling, share
         self.trunk = features.trunk
 
     @abstractmethod
@@ -69,7 +73,11 @@ class CellSegmenter(Segmenter):
         counted = named != VOID
         if not bool(counted.any()):
             return self.learn(torch.zeros_like(pooled[:1]), torch.zeros_like(named[:1]), supports.objects)
-        return self.learn(pooled[counted], named[counted], supports.objects)
+        pooled, named = pooled[counted], named[counted]
+        if self.share < 1 and len(supports.frames) > 1:
+            kept = _drawn(len(named), self.share, [name for frame in supports.frames for name in frame.ids[one]])
+            pooled, named = pooled[kept.to(pooled.device)], named[kept.to(named.device)]
+        return self.learn(pooled, named, supports.objects)
 
     def _describe(self, images: Tensor) -> Tensor:
         maps: Tensor = self.features(warped(images, self.side))
@@ -87,3 +95,9 @@ class CellSegmenter(Segmenter):
         """The size in which the network sees the frame's image."""
         height, width = frame.images.shape[-2:]
         return (height, width) if self.side is None else (self.side, self.side)
+
+
+def _drawn(count: int, share: float, names: list[str]) -> Tensor:
+    """Which of `count` cells are kept: one or more, always the same ones for the same images."""
+    generator = torch.Generator().manual_seed(derive(0, "episodes", *names))
+    return torch.randperm(count, generator=generator)[: max(round(count * share), 1)]

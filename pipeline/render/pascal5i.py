@@ -63,11 +63,11 @@ def renderer(
     """The split's table; `sources["voc"]` is the gallery's store.
 
     Of test splits: `supports` stored (None: 5, and 10 of `k_sweep`), the sides `warp` and `hsnet_warp`, `least_pixels`
-    of PFENet's large objects, and whether a class with too few images for the benchmark's tuples is an error (`short`:
-    `fail`) or gives `fewer` supports, where only a part of VOC is there. Of training: the `list` of images, the
-    `sampler` (`samplers`), a `frame` that images are warped to (None: their own size) and the `seed`. `least_cells` is
-    the small-object filter, for training and wherever val is not VOC's own. `UserError` for what does not exist, and
-    for too few images.
+    of PFENet's large objects, and what happens where a part of VOC has too few images of a class (`short`: `fail`, an
+    error; `fewer`, fewer supports in the benchmark's tuples, and in `five_way` some that show base classes too). Of
+    training: the `list` of images, the `sampler` (`samplers`), a `frame` that images are warped to (None: their own
+    size) and the `seed`. `least_cells` is the small-object filter, for training and wherever val is not VOC's own.
+    `UserError` for what does not exist, and for too few images.
     """
     if "voc" not in sources:
         raise UserError("the renderer 'pascal5i' needs the gallery 'voc': add it in suite.yaml")
@@ -131,7 +131,7 @@ class _Choice:
         return protocols.cofcn_all(self._shown(novel(self.fold), 1), fold=self.fold, supports=supports)
 
     def five_way(self, _supports: int) -> list[Tuple]:
-        return protocols.five_way(self._shown(_ALL, 1), novel(self.fold), fold=self.fold)
+        return protocols.five_way(self._shown(_ALL, 1), novel(self.fold), fold=self.fold, mixed=self.fewer)
 
     def _items(self, classes: Sequence[int], listed: Sequence[Item]) -> tuple[Item, ...]:
         """Those listed of the images that are there; of a sample, those that pass the small-object filter."""

@@ -78,16 +78,23 @@ def cofcn_all(shown: Sequence[Item], *, fold: int, supports: int) -> list[Tuple]
     return found
 
 
-def five_way(shown: Sequence[Item], classes: Sequence[int], *, fold: int, count: int = EPISODES) -> list[Tuple]:
+def five_way(
+    shown: Sequence[Item], classes: Sequence[int], *, fold: int, count: int = EPISODES, mixed: bool = False
+) -> list[Tuple]:
     """SG-One, section 4.4: a query of novel classes alone, and an image of each novel class that shows no other.
 
     `shown` are all classes 1 to 20 of the images that may be drawn, `classes` the five novel ones, in the order of the
-    supports. The query's class is uniform, its image uniform within the class; no image supports itself.
+    supports. The query's class is uniform, its image uniform within the class; no image supports itself. With `mixed`,
+    a class with fewer than two images of its own is supported by those that show base classes too.
     """
     held: dict[str, set[int]] = {}
     for item in shown:
         held.setdefault(item.image, set()).add(item.cls)
     pure = {cls: [image for image, inside in held.items() if inside == {cls}] for cls in classes}
+    if mixed:
+        kept = set(classes)
+        more = {cls: [image for image, inside in held.items() if inside & kept == {cls}] for cls in classes}
+        pure = {cls: images if len(images) > 1 else more[cls] for cls, images in pure.items()}
     queries = {cls: [image for image, inside in held.items() if cls in inside <= set(classes)] for cls in classes}
     for cls, images in pure.items():
         if len(images) < 2:

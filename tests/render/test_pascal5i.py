@@ -11,9 +11,9 @@ from pipeline.download.samples import sbd, voc2012
 from pipeline.errors import UserError
 from pipeline.gallery import GalleryStore, write_gallery
 from pipeline.render.folds import base, novel
-from pipeline.render.items import hsnet_items
+from pipeline.render.items import Item, hsnet_items
 from pipeline.render.pascal5i import LISTS, renderer
-from pipeline.render.protocols import pfenet_repri
+from pipeline.render.protocols import five_way, pfenet_repri
 from pipeline.render.renderer import make_renderer
 from pipeline.render.samplers import SAMPLERS
 from pipeline.render.voc import gallery
@@ -154,6 +154,15 @@ def test_five_ways_show_each_novel_class_alone(sample: Path, fold: int) -> None:
         for way, support in enumerate(supports):
             assert np.flatnonzero(shows[support, 1:]).tolist() == [novel(fold)[way] - 1]
     assert view.on("val")[rows["queries"]].all()
+
+
+def test_where_no_image_shows_a_class_alone_ways_may_show_base_classes_too() -> None:
+    shown = [Item(f"{cls}{k}", cls) for cls in (1, 2) for k in "ab"] + [Item("2a", 7), Item("2b", 9), Item("1b", 2)]
+    shown += [Item("1c", 1), Item("2b", 1), Item("2c", 2), Item("2c", 8)]
+    with pytest.raises(UserError, match=r"class 2 \(bicycle\) has 0 images that show it alone"):
+        five_way(shown, (1, 2), fold=0)
+    drawn = five_way(shown, (1, 2), fold=0, mixed=True)
+    assert {way for episode in drawn for way in episode.supports[1:]} == {"2a", "2c"}
 
 
 def test_the_validation_tuples_are_of_base_classes_alone(complete: Path, sample: Path) -> None:

@@ -198,8 +198,8 @@ class SgOne(Segmenter):
         return [torch.stack(found).mean(0)] if found and self.shots == "average" else found
 
     def _vector(self, frame: Frame, mask: Tensor) -> Tensor:
-        """Of one image, (1, C); from its view where a support is seen as a query is, which is then computed once."""
-        alike = self.support is None and self.support_input == "image"
+        """Of one image, (1, C); from its view, which may be remembered, where a support is seen as a query is."""
+        alike = self.memory is not None and self.support is None and self.support_input == "image"
 
         def compute() -> Tensor:
             guidance = self._view(frame).guidance if alike else self.guide(frame.images, mask)

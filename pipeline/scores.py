@@ -36,12 +36,25 @@ class Scores(Facts):
     """Shots -> statistic -> columns."""
 
 
+class EpisodeTime(Facts):
+    """How long an episode takes, by `pipeline.evaluate.clock`."""
+
+    median: float
+    """Seconds."""
+    episodes: int
+    """How many were timed."""
+
+
 class Timing(Facts):
     """How long a job took and on what; outside every digest."""
 
     seconds: float
     device: str
     """`cpu (2 threads)` or the card's name."""
+    shots: dict[int, EpisodeTime] = {}
+    """Number of supports -> seconds of an episode, where they were taken."""
+    memory: int | None = None
+    """Most bytes in use: of tensors on the card, or of the whole process on a CPU."""
 
 
 def read_scores(path: Path) -> Scores:
@@ -59,9 +72,10 @@ def timing_path(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".json") + ".timing.json")
 
 
-def write_timing(path: Path, seconds: float, device: str) -> None:
-    """Write the timing beside the product or manifest `path`."""
-    write_json(timing_path(path), {"seconds": round(seconds, 2), "device": device})
+def write_timing(path: Path, seconds: float, device: str, **more: Any) -> None:
+    """Write the timing beside the product or manifest `path`; `more` are further fields of `Timing`."""
+    timing = Timing(seconds=round(seconds, 2), device=device, **more)
+    write_json(timing_path(path), timing.model_dump(mode="json", exclude_defaults=True))
 
 
 def read_timing(path: Path) -> Timing | None:

@@ -51,6 +51,7 @@ class Settings(Facts):
     threads: Annotated[int, Field(ge=1)]
     image_cache: Annotated[int, Field(ge=0)]
     feature_cache: Annotated[int, Field(ge=0)]
+    timed: Annotated[int, Field(ge=0)]
     weights: Literal["auto", "pretrained", "scratch"]
     compile: bool
     ranks: Annotated[int, Field(ge=1)]

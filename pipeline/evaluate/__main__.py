@@ -1,6 +1,7 @@
 """`python -m pipeline.evaluate`: score one system on one test split."""
 
 import io
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +15,14 @@ from pipeline.collate import Collation
 from pipeline.device import name_of, share
 from pipeline.episodes import Arrays, EpisodeStore
 from pipeline.errors import UserError, run
+from pipeline.evaluate.clock import peak_memory, time_episodes
 from pipeline.evaluate.job import EvaluateJob
 from pipeline.evaluate.score import Pictures, Scorer, predict
 from pipeline.job import read_job, stage_parser
 from pipeline.manifest import input_digests, read_manifest, write_atomic, write_json
 from pipeline.memory import Memory
 from pipeline.progress import ProgressLine
-from pipeline.scores import Scores, write_timing
+from pipeline.scores import EpisodeTime, Scores, write_timing
 from pipeline.segmenter import Batch, Segmenter
 from pipeline.system import build_system, read_weights
 from pipeline.work import work_folder
@@ -32,6 +34,7 @@ def main() -> None:
     parser.add_argument("--gpu", type=int, choices=range(5), default=4, help="quarters of a card; 4 means alone")
     parser.add_argument("--image-cache", type=int, default=1024, metavar="MIB", help="decoded images that are kept")
     parser.add_argument("--feature-cache", type=int, default=2048, metavar="MIB", help="what a system may remember")
+    parser.add_argument("--timed", type=int, default=0, metavar="N", help="episodes to time, where images recur")
     arguments = parser.parse_args()
     job = read_job(parser, EvaluateJob, arguments)
     start = time.monotonic()
@@ -40,7 +43,9 @@ def main() -> None:
         packed = io.BytesIO()
         np.savez_compressed(packed, **pictures)
         write_atomic(arguments.output.with_suffix(".npz"), packed.getvalue())
-        write_timing(arguments.output, time.monotonic() - start, name_of(device))
+        seconds, peak = time.monotonic() - start, peak_memory(device)
+        times = clock(job, device, arguments.timed) if arguments.timed else {}
+        write_timing(arguments.output, seconds, name_of(device), shots=times, memory=peak if times else None)
         write_json(arguments.output, scores.model_dump(mode="json"))
 
 
@@ -55,7 +60,7 @@ def evaluate(
     """
     segmenter = load_segmenter(job).to(device).eval()
     scorers = {shots: Scorer(job.statistics, job.system) for shots in job.shots}
-    pictures = Pictures(job.pictures)
+    pictures = Pictures(job.pictures, job.kept)
     line, done = ProgressLine(f"{job.system} on {job.tested_on}", job.episodes, 0), 0
     dtype = getattr(torch, job.precision)
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
@@ -86,6 +91,21 @@ def evaluate(
         statistics={shots: scorer.columns for shots, scorer in scorers.items()},
     )
     return scores, pictures.arrays
+
+
+@torch.no_grad()
+def clock(job: EvaluateJob, device: torch.device, most: int) -> dict[int, EpisodeTime]:
+    """Seconds of an episode at each number of shots, over at most `most` episodes; nothing where no image recurs.
+
+    There alone the seconds of the whole job say little of an episode, as much of it is found again.
+    """
+    batches = (batch.part(slice(0, 1)) for _, batch in episodes(job, device))
+    first = next(batches, None)
+    if first is None or first.classes is None:
+        return {}
+    segmenter, dtype = load_segmenter(job).to(device).eval(), getattr(torch, job.precision)
+    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        return time_episodes(segmenter, itertools.chain([first], batches), job.shots, truth=job.truth, most=most)
 
 
 def load_segmenter(job: EvaluateJob) -> Segmenter:

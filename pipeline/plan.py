@@ -172,12 +172,24 @@ class Plan:
                     tracks={track: facts.title for track, facts in suite.tracks.items()},
                     figures=suite.shown.figures,
                     claims=suite.shown.claims,
+                    classes=suite.shown.classes,
+                    parameters=suite.shown.parameters,
+                    times=suite.shown.times,
+                    differences=suite.differences,
+                    facts=self._facts(name),
                 )
                 for name, suite in self._suites.items()
             ],
             cells=self.cells,
             sources=self.outputs("download"),
         )
+
+    def _facts(self, suite: str) -> dict[str, list[str]]:
+        """Plugin -> its facts, of all that have a cell in the suite or are needed by one that has."""
+        names = {cell.system for cell in self.cells if cell.suite == suite}
+        names |= {needed for name in names for needed in self._systems[name].needs.values()}
+        plugins = {self._systems[name].plugin: self._systems[name].facts for name in sorted(names)}
+        return {plugin: facts.facts for plugin, facts in plugins.items() if facts.facts}
 
 
 def count_gpus() -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.closure import ROOT
 from pipeline.errors import UserError, nearest
 from pipeline.job import Facts, parse
+from pipeline.report.differences import Differences
 from pipeline.report.job import Metric
 from pipeline.report.shown import Shown, named
 from pipeline.settings import Settings, by_profile, read_yaml
@@ -111,6 +112,8 @@ class Suite(Facts):
     tracks: dict[str, Track]
     shown: Shown = Shown()
     """published.yaml beside suite.yaml, where there is one."""
+    differences: Differences = Differences()
+    """differences.yaml, likewise."""
 
 
 class Split(Facts):
@@ -147,7 +150,11 @@ def load_suites(settings: Settings, folder: Path = ROOT / "pipeline" / "suites")
     for name in chosen:
         path = folder / name / "suite.yaml"
         suite = parse(Suite, read_yaml(path), _short(path))
-        suites[name] = suite.model_copy(update={"shown": _read_shown(path.with_name("published.yaml"), suite)})
+        beside = {
+            "shown": _read_shown(path.with_name("published.yaml"), suite),
+            "differences": _read_differences(path.with_name("differences.yaml"), suite),
+        }
+        suites[name] = suite.model_copy(update=beside)
     return suites
 
 
@@ -208,6 +215,16 @@ def _read_shown(path: Path, suite: Suite) -> Shown:
         elif name not in known[kind]:
             raise UserError(f"{_short(path)}: the suite has no {kind} '{name}'; {nearest(name, known[kind])}")
     return shown
+
+
+def _read_differences(path: Path, suite: Suite) -> Differences:
+    if not path.exists():
+        return Differences()
+    found, known = parse(Differences, read_yaml(path), _short(path)), {t.protocol for t in suite.tracks.values()}
+    for protocol in found.protocols:
+        if protocol not in known:
+            raise UserError(f"{_short(path)}: no track has the protocol '{protocol}'; {nearest(protocol, known)}")
+    return found
 
 
 def describes(suite: Suite, dataset: str) -> bool:

@@ -291,6 +291,26 @@ def test_every_seed_is_a_training_and_untrained_systems_have_one(toys):
     assert {len(cell.scores) for cell in found.cells if cell.system == "toy_untrained"} == {1}
 
 
+def test_levels_scored_together_are_a_cell_beside_their_own(toys):
+    metrics = "    metrics: {iou: Table 1, localization_accuracy: Table 2}\n"
+    together = "    together: {dataset: clutter, trained_on: clutter, of: 3}\n"
+    change = ("pipeline/suites/clutter/suite.yaml", metrics, together + metrics)
+    found = toys(change, clutter_levels="4,8", seeds="0,1", systems="toy_trained,toy_untrained")
+    cells = [cell for cell in found.cells if cell.dataset == "clutter" and cell.metric == "iou"]
+    trained, untrained = sorted(cells, key=lambda cell: cell.trained_on is None)
+    assert trained.scores == [
+        [
+            f"results/scores/sample/toy_trained/{n}/{n}-test_one_shot/none/seed{k}.json"
+            for n in ("clutter-n4", "clutter-n8")
+        ]
+        for k in (0, 1)
+    ]
+    assert len(trained.models) == 4
+    assert (trained.trained_on, trained.whole, untrained.trained_on) == ("clutter", False, None)
+    part = toys(("toy_trained", "track: scenes", "track: scenes, levels: {n: [4]}"), clutter_levels="4,8")
+    assert not [cell for cell in part.cells if cell.system == "toy_trained" and cell.dataset == "clutter"]
+
+
 MISTAKES = {
     "needs without a system": (
         ("toy_two_stages", "toy_trained", "toy_traned"),

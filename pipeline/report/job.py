@@ -3,7 +3,8 @@
 from typing import Any
 
 from pipeline.job import Facts
-from pipeline.report.shown import Claim, Figure
+from pipeline.report.differences import Differences
+from pipeline.report.shown import Claim, Figure, PrintedParameters, PrintedTime
 
 
 class Metric(Facts):
@@ -62,6 +63,12 @@ class Suite(Facts):
     """Track -> title."""
     figures: list[Figure] = []
     claims: list[Claim] = []
+    classes: dict[int, str] = {}
+    parameters: list[PrintedParameters] = []
+    times: list[PrintedTime] = []
+    differences: Differences = Differences()
+    facts: dict[str, list[str]] = {}
+    """Plugin -> the choices that its plugin.yaml names."""
 
 
 class ReportJob(Facts):

@@ -12,6 +12,7 @@ from pipeline.manifest import Manifest, read_manifest
 from pipeline.report.claims import Check, Judgement, judge_all
 from pipeline.report.curves import curve, sweep
 from pipeline.report.figure import marks
+from pipeline.report.footing import PerClass, Size, Speed, per_class, sizes, speeds
 from pipeline.report.job import Cell, ReportJob, Suite
 from pipeline.report.learning import learning
 from pipeline.report.pivot import Pivot, pivots
@@ -19,7 +20,8 @@ from pipeline.report.published import read_published
 from pipeline.report.recorded import Recorded, read_recorded
 from pipeline.report.results import failures
 from pipeline.report.row import Row, label, metric_title, natural
-from pipeline.report.shown import Above, Claim, Curve, Falls, Levels, Sweep
+from pipeline.report.shots import by_shots
+from pipeline.report.shown import Above, Claim, Curve, Falls, Levels, Shots, Sweep
 from pipeline.report.strips import Strip, at_levels, strips
 from pipeline.report.table import Entry, entries, timings
 
@@ -41,6 +43,9 @@ class Section:
     subset: list[Row]
     """Rows on a subset of the official data, or on the built-in sample."""
     recorded: list[tuple[Recorded, Row]]
+    sizes: list[Size]
+    speeds: list[Speed]
+    per_class: list[PerClass]
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Source:
 
 
 def render(job: ReportJob) -> str:
-    """The page as text; equal inputs give equal bytes, the one line that tells the seconds apart."""
+    """The page as text; equal inputs give equal bytes, apart from the lines that tell seconds."""
     found = entries(job)
     judged = judge_all(job, found)
     sections = [
@@ -138,6 +143,9 @@ def _section(suite: Suite, job: ReportJob, found: Sequence[Entry], judged: list[
         failures=list(dict.fromkeys(reason for cell in cells for reason in failures(cell))),
         subset=[entry.row for entry in found if entry.row.complete is False],
         recorded=recorded,
+        sizes=sizes(suite, sound) if suite.parameters else [],
+        speeds=speeds(suite, sound),
+        per_class=per_class(suite, sound) if suite.classes else [],
     )
 
 
@@ -145,13 +153,16 @@ def _figures(
     suite: Suite, found: Sequence[Entry], order: Sequence[str], recorded: Sequence[Row], cells: Sequence[Cell]
 ) -> list[tuple[str, str]]:
     """Published systems have the first colours, in the order in which the papers list them."""
-    mark = marks([*order, *sorted(label(entry.row) for entry in found)])
+    names = [*sorted(label(entry.row) for entry in found), *sorted(entry.row.system for entry in found)]
+    mark = marks([*order, *names])
     drawn: list[tuple[str, str | None]] = []
     for plot in suite.figures:
         if isinstance(plot, Curve):
             drawn.append((plot.title, curve(plot, found, mark, recorded)))
         elif isinstance(plot, Sweep):
             drawn.append((plot.title, sweep(plot, found, suite.metrics[plot.metric])))
+        elif isinstance(plot, Shots):
+            drawn.append((plot.title, by_shots(plot, found, mark)))
     drawn.append(("Learning curves", learning(cells)))
     return [(title, figure) for title, figure in drawn if figure]
 

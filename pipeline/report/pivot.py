@@ -63,7 +63,8 @@ def _rank(pivot: Pivot, splits: Sequence[str]) -> tuple[object, ...]:
 
 
 def _pivot(entries: Sequence[Entry], order: Sequence[str]) -> Pivot:
-    datasets = sorted({entry.row.dataset for entry in entries}, key=natural)
+    family = entries[0].row.dataset.split("-")[0]  # the data set of all levels together stands last
+    datasets = sorted({entry.row.dataset for entry in entries}, key=lambda name: (name == family, natural(name)))
     listed = {system: place for place, system in reversed(list(enumerate(order)))}
     place = {label_of(e.row): listed.get(e.row.system, listed.get(e.row.system.split("-")[0], 999)) for e in entries}
     names = sorted(place, key=lambda name: (place[name], name))

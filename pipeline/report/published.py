@@ -11,6 +11,9 @@ from pipeline.job import Facts, parse
 Key = tuple[str, str, str, str, str, int, str, str]
 """What a number is about: dataset, split, protocol, system, trained_on, shots, augmentation, metric."""
 
+ANY = "any"
+"""Training set of a number whose paper does not say enough to tell it: the number answers to all of them."""
+
 
 class Published(Facts):
     """One number as a paper prints it."""
@@ -22,7 +25,7 @@ class Published(Facts):
     protocol: str
     system: str
     trained_on: str
-    """Empty for an untrained system."""
+    """Empty for an untrained system; `any` for what the paper does not say."""
     shots: int
     augmentation: str
     metric: str
@@ -51,6 +54,11 @@ class Published(Facts):
             self.metric,
         )
 
+    def answers(self, key: Key) -> bool:
+        """Whether it is the published number of a cell about `key`."""
+        own = self.key
+        return own == key if self.trained_on != ANY else own[:4] + own[5:] == key[:4] + key[5:]
+
 
 def read_tsv(path: Path) -> list[tuple[str, dict[str, str]]]:
     """The lines of a table with a header: (place for messages, column -> text); `UserError` where it is missing."""
@@ -69,5 +77,5 @@ def read_published(path: Path) -> list[Published]:
 
 def find_published(rows: Iterable[Published], key: Key, table: str) -> Published | None:
     """The number printed for `key`; where several tables print one, the one of `table`, else the first."""
-    found = [row for row in rows if row.key == key]
+    found = [row for row in rows if row.answers(key)]
     return next((row for row in found if row.table == table), found[0] if found else None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 
 from pipeline.report.job import Cell
+from pipeline.report.published import ANY
 
 NOT_RUN = "published, not run"
 
@@ -84,16 +85,22 @@ def place(row: Row) -> tuple[object, ...]:
 def label(row: Row | Cell) -> str:
     """The system, and what sets it apart from a system of its name: a foreign training set, shots, augmentation.
 
-    The training set `colltex` is not foreign to its levels, `colltex-n5-p64`.
+    The training set `colltex` is not foreign to its levels, `colltex-n5-p64`, nor is `pascal5i_semantic-fold0` to
+    `pascal5i-fold0`.
     """
     parts = [row.system]
-    if row.trained_on and not f"{row.dataset}-".startswith(f"{row.trained_on}-"):
+    if row.trained_on not in (None, "", ANY) and not _at_home(row.dataset, str(row.trained_on)):
         parts.append(f"trained on {row.trained_on}")
     if row.shots != 1:
         parts.append(f"{row.shots} shots")
     if row.augmentation != "none":
         parts.append(row.augmentation)
     return ", ".join(parts)
+
+
+def _at_home(dataset: str, trained_on: str) -> bool:
+    (tested, _, level), (trained, _, own) = dataset.partition("-"), trained_on.partition("-")
+    return f"{dataset}-".startswith(f"{trained_on}-") or (level == own and trained.startswith(f"{tested}_"))
 
 
 def metric_title(metric: str) -> str:

@@ -53,7 +53,20 @@ class Levels(Facts):
     """As in `Curve`."""
 
 
-Figure = Annotated[Curve | Sweep | Levels, Field(discriminator="kind")]
+class Shots(Facts):
+    """A metric against the number of supports on one data set: a line a system with its intervals."""
+
+    kind: Literal["shots"]
+    title: str
+    track: str
+    metric: str
+    split: str
+    dataset: str
+    systems: list[str] | None = None
+    """None means all that enter the track."""
+
+
+Figure = Annotated[Curve | Sweep | Levels | Shots, Field(discriminator="kind")]
 
 
 class Line(Facts):
@@ -128,9 +141,30 @@ class Within(_Claim):
 Claim = Annotated[Falls | Above | Flat | Within, Field(discriminator="kind")]
 
 
+class PrintedParameters(Facts):
+    """How large a paper says a system is, as printed."""
+
+    system: str
+    printed: str
+    source: str
+
+
+class PrintedTime(Facts):
+    """How long a paper says an episode takes, on its own machine."""
+
+    system: str
+    shots: int
+    seconds: float
+    source: str
+
+
 class Shown(Facts):
     """published.yaml, whole."""
 
+    classes: dict[int, str] = {}
+    """Names of the classes of which the page shows the IoU of each."""
+    parameters: list[PrintedParameters] = []
+    times: list[PrintedTime] = []
     figures: list[Figure] = []
     claims: list[Claim] = []
 

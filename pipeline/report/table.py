@@ -31,12 +31,14 @@ def entries(job: ReportJob, system: str | None = None) -> list[Entry]:
     if system is not None and not cells:
         raise UserError(f"no cell of system '{system}'; {nearest(system, {cell.system for cell in job.cells})}")
     ours = [_entry(cell, job, published[cell.suite]) for cell in cells]
-    answered = {(entry.row.suite, _key(entry.cell)) for entry in ours if entry.cell}
+    answered: dict[str, set[Key]] = {suite.name: set() for suite in job.suites}
+    for cell in cells:
+        answered[cell.suite].add(_key(cell))
     holes = [
         _hole(job, suite, number)
         for suite in job.suites
         for number in published[suite.name]
-        if (suite.name, number.key) not in answered and system in (None, number.system)
+        if system in (None, number.system) and not any(number.answers(key) for key in answered[suite.name])
     ]
     return sorted([*ours, *holes], key=lambda entry: place(entry.row))
 

@@ -24,10 +24,10 @@ class Fcn32(nn.Module):
     Parameters: 14,714,688 (trunk) + 102,764,544 (fc6) + 16,781,312 (fc7) = 134,260,544.
     """
 
-    def __init__(self, *, width: int = 1, first_padding: int = 100) -> None:
-        """Channels divided by `width`; OSLSM pads by 121, FCN-32s by 100, co-FCN by 81."""
+    def __init__(self, *, width: int = 1, first_padding: int = 100, dilation: int = 1) -> None:
+        """Channels divided by `width`; OSLSM pads by 121, FCN-32s by 100, co-FCN by 81; `dilation` of block 5."""
         super().__init__()
-        self.vgg = Vgg16(width=width, first_padding=first_padding)
+        self.vgg = Vgg16(width=width, first_padding=first_padding, dilation=dilation)
         self.outputs = 4096 // width
         """Channels of fc7."""
         self.fc6 = dense_convolution(self.vgg.channels[-1], self.outputs, 7)
@@ -46,6 +46,10 @@ class Fcn32(nn.Module):
         for number in range(1, 6):
             x = F.max_pool2d(self.vgg.block(number, x), 2, ceil_mode=True)
         return x
+
+    def enlarge(self, cells: Tensor, height: int, width: int) -> Tensor:
+        """What was read from fc7, (B, C, h, w), at the size of the picture: float32 (B, C, `height`, `width`)."""
+        return upsample(cells, height, width, self.offset)
 
     def load_torchvision(self, weights: Mapping[str, Tensor]) -> None:
         """Take up torchvision's VGG-16 (full width alone): fc6 and fc7 from `classifier.0` and `classifier.3`.

@@ -30,6 +30,7 @@ from pipeline.table import Fit, Table, Void
 LENGTH = 100_000_000
 """Training samples: as many as anyone may ask for, since they are drawn, not taken from a list."""
 LISTS = ("voc_sbd_5953", "trainaug_10582")
+WAYS_FROM = ("val", "trainaug")
 SHORT = ("fail", "fewer")
 _ALL = range(1, len(CLASSES) + 1)
 
@@ -58,16 +59,18 @@ def renderer(
     list: str = "trainaug_10582",
     sampler: str = "items",
     frame: int | None = None,
+    ways_from: str = "val",
     seed: int = 0,
 ) -> Table:
     """The split's table; `sources["voc"]` is the gallery's store.
 
     Of test splits: `supports` stored (None: 5, and 10 of `k_sweep`), the sides `warp` and `hsnet_warp`, `least_pixels`
     of PFENet's large objects, and what happens where a part of VOC has too few images of a class (`short`: `fail`, an
-    error; `fewer`, fewer supports in the benchmark's tuples, and in `five_way` some that show base classes too). Of
+    error; `fewer`, fewer supports in the benchmark's tuples, and in `five_way` some that show other classes too). Of
     training: the `list` of images, the `sampler` (`samplers`), a `frame` that images are warped to (None: their own
     size) and the `seed`. `least_cells` is the small-object filter, for training and wherever val is not VOC's own.
-    `UserError` for what does not exist, and for too few images.
+    Images of `five_way` come from `ways_from`: VOC's `val`, which the paper does not name, or all of `trainaug`, as
+    SG-One's code has it. `UserError` for what does not exist, and for too few images.
     """
     if "voc" not in sources:
         raise UserError("the renderer 'pascal5i' needs the gallery 'voc': add it in suite.yaml")
@@ -93,7 +96,9 @@ def renderer(
     stored = seen.supports if supports is None or split in ("sgone_swapped", "five_way") else supports
     if short not in SHORT:
         raise UserError(f"short={short}: too few images are an error, or give fewer supports; {nearest(short, SHORT)}")
-    choice = _Choice(view, fold, least_cells, least_pixels, fewer=short == "fewer")
+    if ways_from not in WAYS_FROM:
+        raise UserError(f"ways_from={ways_from}: five ways have no such source; {nearest(ways_from, WAYS_FROM)}")
+    choice = _Choice(view, fold, least_cells, least_pixels, fewer=short == "fewer", ways_from=ways_from)
     return _table(view, seen, getattr(choice, split)(stored), novel(fold) if split == "five_way" else None)
 
 
@@ -106,6 +111,7 @@ class _Choice:
     least_cells: int
     least_pixels: int
     fewer: bool
+    ways_from: str
 
     def oslsm(self, supports: int) -> list[Tuple]:
         items = self._items(novel(self.fold), benchmark_items(self.fold))
@@ -131,7 +137,9 @@ class _Choice:
         return protocols.cofcn_all(self._shown(novel(self.fold), 1), fold=self.fold, supports=supports)
 
     def five_way(self, _supports: int) -> list[Tuple]:
-        return protocols.five_way(self._shown(_ALL, 1), novel(self.fold), fold=self.fold, mixed=self.fewer)
+        own = self.view.on("val") if self.ways_from == "val" else ~self.view.on("val")
+        shown = self.view.items((self.view.pixels > 0) & own[:, None], _ALL)
+        return protocols.five_way(shown, novel(self.fold), fold=self.fold, mixed=self.fewer)
 
     def _items(self, classes: Sequence[int], listed: Sequence[Item]) -> tuple[Item, ...]:
         """Those listed of the images that are there; of a sample, those that pass the small-object filter."""

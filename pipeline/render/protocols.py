@@ -85,25 +85,29 @@ def five_way(
 
     `shown` are all classes 1 to 20 of the images that may be drawn, `classes` the five novel ones, in the order of the
     supports. The query's class is uniform, its image uniform within the class; no image supports itself. With `mixed`,
-    a class with fewer than two images of its own is supported by those that show base classes too.
+    a class with fewer than two images of its own is supported by those that show base classes too, and where these are
+    fewer than two as well, by all that show it.
     """
     held: dict[str, set[int]] = {}
     for item in shown:
         held.setdefault(item.image, set()).add(item.cls)
     pure = {cls: [image for image, inside in held.items() if inside == {cls}] for cls in classes}
     if mixed:
-        kept = set(classes)
-        more = {cls: [image for image, inside in held.items() if inside & kept == {cls}] for cls in classes}
-        pure = {cls: images if len(images) > 1 else more[cls] for cls, images in pure.items()}
+        for cls in classes:
+            for kept_out in (set(classes) - {cls}, set[int]()):
+                if len(pure[cls]) < 2:
+                    pure[cls] = [image for image, inside in held.items() if cls in inside and not inside & kept_out]
     queries = {cls: [image for image, inside in held.items() if cls in inside <= set(classes)] for cls in classes}
     for cls, images in pure.items():
         if len(images) < 2:
             lacking = f"class {cls} ({CLASSES[cls - 1]}) has {len(images)} images that show it alone"
             raise UserError(f"{lacking}, but episodes of five ways need 2: give more of VOC")
-    found = []
+    asked, found = [cls for cls in classes if queries[cls]], []
+    if not asked:
+        raise UserError("no image shows the fold's classes alone, as a query of five ways must: give more of VOC")
     for episode in range(count):
         draws = _draws(WAYS_SEED, fold, "five_way", episode, 2 + len(classes))
-        cls = classes[int(draws[0] * len(classes))]
+        cls = asked[int(draws[0] * len(asked))]
         query = queries[cls][int(draws[1] * len(queries[cls]))]
         others = [[image for image in pure[way] if image != query] for way in classes]
         supports = (images[int(draw * len(images))] for images, draw in zip(others, draws[2:], strict=True))

@@ -156,6 +156,11 @@ def test_five_ways_show_each_novel_class_alone(sample: Path, fold: int) -> None:
     assert view.on("val")[rows["queries"]].all()
 
 
+def test_five_ways_may_be_drawn_from_the_training_images_as_the_code_does(sample: Path) -> None:
+    rows = table(sample, "five_way", ways_from="trainaug", short="fewer").rows(0, 200)
+    assert not read_view(sample).on("val")[np.concatenate([rows["queries"], rows["supports"]], axis=1)].any()
+
+
 def test_where_no_image_shows_a_class_alone_ways_may_show_base_classes_too() -> None:
     shown = [Item(f"{cls}{k}", cls) for cls in (1, 2) for k in "ab"] + [Item("2a", 7), Item("2b", 9), Item("1b", 2)]
     shown += [Item("1c", 1), Item("2b", 1), Item("2c", 2), Item("2c", 8)]
@@ -163,6 +168,8 @@ def test_where_no_image_shows_a_class_alone_ways_may_show_base_classes_too() -> 
         five_way(shown, (1, 2), fold=0)
     drawn = five_way(shown, (1, 2), fold=0, mixed=True)
     assert {way for episode in drawn for way in episode.supports[1:]} == {"2a", "2c"}
+    less = five_way([item for item in shown if item.image != "2a"], (1, 2), fold=0, mixed=True)
+    assert {way for episode in less for way in episode.supports[1:]} == {"1b", "2b", "2c"}
 
 
 def test_the_validation_tuples_are_of_base_classes_alone(complete: Path, sample: Path) -> None:
@@ -278,6 +285,7 @@ def test_the_complete_training_lists_have_their_lengths(complete: Path) -> None:
         ("oslsm", {"supports": 90}, "supports=90: class .* images, but 90 supports and a query"),
         ("k_sweep", {}, "class .* images, but 10 supports and a query are needed: ask for at most"),
         ("oslsm", {"short": "few"}, "did you mean 'fewer'"),
+        ("five_way", {"ways_from": "train"}, "did you mean 'trainaug'"),
         ("hsnet", {"supports": 0}, "supports=0"),
         ("cofcn_all", {"supports": 99}, "99 supports are needed"),
         ("oslsm", {"least_cells": 1000}, "no image of val shows a class of the fold"),

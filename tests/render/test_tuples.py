@@ -2,7 +2,9 @@
 
 import hashlib
 import random
+import tarfile
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -136,3 +138,19 @@ def test_repri_s_lists_follow_from_them() -> None:
         "87578cffe141c681b15bf0b07a4cc79019ed7af02335b5ca614ccd044827fc0b",
         "25cdf9026986ab18d9c235d458f2b39bc44a29b801f3371624a22011bcee980c",
     ]
+
+
+@pytest.mark.mirror
+def test_the_lists_are_those_that_others_publish(mirror: Path) -> None:
+    with tarfile.open(mirror / "splits" / "pascal-coco-davis-splits.tar.gz") as archive:
+
+        def lines(name: str) -> list[str]:
+            file = archive.extractfile(f"splits/{name}")
+            assert file is not None
+            return file.read().decode().splitlines()
+
+        for fold in range(4):
+            theirs = [line.split("__") for line in lines(f"hsnet_pascal/val/fold{fold}.txt")]
+            assert [(image, int(cls)) for image, cls in theirs] == [tuple(item) for item in hsnet_items(fold)]
+        assert lines("voc12_irn/train_aug.txt") == sorted(official("tna"))
+        assert lines("voc12_irn/val.txt") == sorted(official("v"))

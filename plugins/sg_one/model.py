@@ -44,6 +44,7 @@ def build(
     samples: int = 100_000,
     batch: int = 1,
     learning_rate: float = 1e-5,
+    scratch_rate: float = 5e-4,
     momentum: float = 0.99,
     decay: float = 5e-4,
     weights: Mapping[str, Mapping[str, Tensor]] | None = None,
@@ -52,7 +53,8 @@ def build(
 
     `weights["trunk"]` is torchvision's VGG-16, of use at full width alone. A support that is `separate` has a trunk and
     a g of its own; `concat` gives it the mask and its inverse as two more channels, whose filters start as
-    `extra_inputs` says. `segmentation`: `joined` with the guidance branch, `alone` beside it, or `none`.
+    `extra_inputs` says. `segmentation`: `joined` with the guidance branch, `alone` beside it, or `none`. `scratch_rate`
+    is the learning rate of a trunk, and of all the rest, without published weights.
     """
     if support_input == "concat" and support == "shared":
         raise UserError(
@@ -87,7 +89,7 @@ def build(
             network,
             samples=samples,
             batch=batch,
-            learning_rate=learning_rate,
+            learning_rate=scratch_rate if published is None else learning_rate,
             momentum=momentum,
             decay=decay,
             void=void_train,

@@ -349,12 +349,18 @@ def test_every_parameter_learns_at_one_of_four_rates(name):
 
 
 def test_the_optimizer_is_that_of_the_authors_code():
-    (stage,) = small().stages
+    (stage,) = build(weights={"trunk": torchvisions()}, samples=100).stages
     assert (stage.samples, stage.batch) == (100, 1)
     stage.setup(CPU, torch.float32)
     groups = stage.state()["optimizer"]["param_groups"]
     assert {(g["momentum"], g["weight_decay"]) for g in groups} == {(0.99, 5e-4)}
     assert [g["lr"] for g in groups] == pytest.approx([1e-5, 2e-5, 1e-4, 2e-4])
+
+
+def test_a_trunk_from_scratch_learns_faster():
+    (stage,) = small().stages
+    stage.setup(CPU, torch.float32)
+    assert stage.state()["optimizer"]["param_groups"][0]["lr"] == pytest.approx(5e-4)
 
 
 def test_first_weights_are_xavier_in_the_new_layers():
@@ -424,7 +430,7 @@ def two_episodes():
 
 
 def trained(steps, batch, until=1.0):
-    network = small(width=8, learning_rate=0.02, momentum=0.9, batch=2)
+    network = small(width=8, scratch_rate=0.02, momentum=0.9, batch=2)
     (stage,) = network.stages
     stage.setup(CPU, torch.float32)
     metrics = []

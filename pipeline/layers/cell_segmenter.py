@@ -13,20 +13,42 @@ from pipeline.seeds import derive
 from pipeline.segmenter import VOID, Frame, Prediction, Segmenter, Supports
 
 
-class CellSegmenter(Segmenter):
-    """Learns from the cells of all supports of an episode, pooled; answers cell by cell.
+class CellLooker(Segmenter):
+    """Describes images by frozen cells, each image alone, so that what is remembered is what would be computed anew."""
 
-    Every image is looked at alone, so that what is remembered of it is what would be computed anew.
-    """
+    def __init__(self, features: CellFeatures, *, side: int | None, upsampling: Upsampling) -> None:
+        """Images are warped to squares of `side` pixels; None takes them as they come."""
+        super().__init__()
+        self.features, self.side, self.upsampling = features, side, upsampling
+        self.trunk = features.trunk
+
+    def look(self, frame: Frame) -> Tensor:
+        """Features (C, h, w) of the only image of `frame`, remembered."""
+        height, width = frame.images.shape[-2:]
+        return self.remember(f"cells at {height}x{width}", frame, lambda: self._describe(frame.images))
+
+    def spread(self, answers: Tensor, frame: Frame) -> Tensor:
+        """What was found out about the cells of the frame's only image, (O, h, w), as pixels (O, H, W)."""
+        height, width = frame.images.shape[-2:]
+        return self.features.grid.spread(answers, (height, width), self.seen(frame), self.upsampling)
+
+    def seen(self, frame: Frame) -> tuple[int, int]:
+        """The size in which the network sees the frame's images."""
+        height, width = frame.images.shape[-2:]
+        return (height, width) if self.side is None else (self.side, self.side)
+
+    def _describe(self, images: Tensor) -> Tensor:
+        maps: Tensor = self.features(warped(images, self.side))
+        return maps[0].float().contiguous()
+
+
+class CellSegmenter(CellLooker):
+    """Learns from the cells of all supports of an episode, pooled; answers cell by cell."""
 
     def __init__(self, features: CellFeatures, *, side: int | None, upsampling: Upsampling, share: float = 1.0) -> None:
-        """Images are warped to squares of `side` pixels; None takes them as they come.
-
-        Of the cells of several supports a random `share` is kept; those of one are all kept.
-        """
-        super().__init__()
-        self.features, self.side, self.upsampling, self.share = features, side, upsampling, share
-        self.trunk = features.trunk
+        """Of the cells of several supports a random `share` is kept; those of one are all kept."""
+        super().__init__(features, side=side, upsampling=upsampling)
+        self.share = share
 
     @abstractmethod
     def learn(self, cells: Tensor, labels: Tensor, objects: int) -> Any:
@@ -53,15 +75,10 @@ class CellSegmenter(Segmenter):
             maps = [self._segment(known, query.part(slice(b, b + 1))) for b, known in enumerate(state)]
             yield Prediction(probabilities=torch.stack(maps))
 
-    def look(self, frame: Frame) -> Tensor:
-        """Features (C, h, w) of the only image of `frame`, remembered."""
-        height, width = frame.images.shape[-2:]
-        return self.remember(f"cells at {height}x{width}", frame, lambda: self._describe(frame.images))
-
     def labels(self, frame: Frame, cells: tuple[int, int]) -> Tensor:
         """Values of the frame's only mask at the centres of `cells` = (h, w): (h, w) uint8."""
         assert frame.masks is not None
-        return self.features.grid.labels(frame.masks[0], cells, self._seen(frame))
+        return self.features.grid.labels(frame.masks[0], cells, self.seen(frame))
 
     def _pool(self, supports: Supports, one: slice) -> Any:
         cells, labels = [], []
@@ -79,22 +96,9 @@ class CellSegmenter(Segmenter):
             pooled, named = pooled[kept.to(pooled.device)], named[kept.to(named.device)]
         return self.learn(pooled, named, supports.objects)
 
-    def _describe(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.features(warped(images, self.side))
-        return maps[0].float().contiguous()
-
     def _segment(self, known: Any, frame: Frame) -> Tensor:
         maps = self.look(frame)
-        answers = self.answer(known, maps.flatten(1).T)
-        height, width = frame.images.shape[-2:]
-        grid = self.features.grid
-        spread = grid.spread(answers.view(-1, *maps.shape[1:]), (height, width), self._seen(frame), self.upsampling)
-        return self.finish(spread)
-
-    def _seen(self, frame: Frame) -> tuple[int, int]:
-        """The size in which the network sees the frame's image."""
-        height, width = frame.images.shape[-2:]
-        return (height, width) if self.side is None else (self.side, self.side)
+        return self.finish(self.spread(self.answer(known, maps.flatten(1).T).view(-1, *maps.shape[1:]), frame))
 
 
 def _drawn(count: int, share: float, names: list[str]) -> Tensor:

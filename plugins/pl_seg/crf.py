@@ -5,6 +5,7 @@ below them, and the last one goes from the cells to every pixel, so that outline
 of one pixel this is the method itself, at the cost of all pairs of pixels.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -31,58 +32,69 @@ class Kernels(NamedTuple):
 def refine(probabilities: Tensor, image: Tensor, kernels: Kernels, *, iterations: int, grid: int) -> Tensor:
     """Probabilities (H, W) of the object and their image (3, H, W) uint8 -> (H, W), after `iterations` updates.
 
-    Labels are independent of their neighbours at first. A message is the mean of the other's labels under a kernel
-    (normalized after filtering; a pixel's own label is not left out), and agreeing labels are favoured (Potts). `grid`
-    is the longer side of the coarse grid in cells; no larger one than the image is taken.
+    Labels are independent of their neighbours at first. A message is the mean of the labels under a kernel (normalized
+    after filtering; a pixel's own label is not left out), and agreeing labels are favoured (Potts). `grid` is the
+    longer side of the coarse grid in cells; one of no more cells than the image has pixels is taken.
     """
     height, width = probabilities.shape
     longer = max(height, width)
     rows, columns = (max(1, round(side * min(grid, longer) / longer)) for side in (height, width))
-    unary = torch.logit(probabilities.float(), eps=1e-4)
     kernels = kernels._replace(
         appearance_pixels=kernels.appearance_pixels * longer / 500,
         smoothness_pixels=kernels.smoothness_pixels * longer / 500,
     )
-    pixels = _points(image)
-    # Means of the pixels below each cell: of their places, their colours and what the network says of them.
-    cells = F.adaptive_avg_pool2d(pixels.T.reshape(5, height, width), (rows, columns)).flatten(1).T
-    coarse = F.adaptive_avg_pool2d(unary[None], (rows, columns)).flatten()
-    labels = coarse.sigmoid()
-    for _ in range(iterations - 1):
-        labels = (coarse + _message(cells, cells, labels, kernels)).sigmoid()
-    return (unary.flatten() + _message(pixels, cells, labels, kernels)).sigmoid().view(height, width)
+    with torch.autocast(image.device.type, enabled=False):
+        fine = View(torch.logit(probabilities.float(), eps=1e-4), *_points(image))
+        coarse = View(*(F.adaptive_avg_pool2d(maps[None], (rows, columns))[0] for maps in fine))
+        labels = coarse.unary.sigmoid()
+        for _ in range(iterations - 1):
+            labels = (coarse.unary + _message(coarse, coarse, labels, kernels)).sigmoid()
+        return (fine.unary + _message(fine, coarse, labels, kernels)).sigmoid()
 
 
-def _message(to: Tensor, of: Tensor, labels: Tensor, kernels: Kernels) -> Tensor:
-    """What points (N, 5) hear of points (M, 5) with object probabilities (M,): the change of their logit, (N,)."""
-    said = 2 * labels - 1  # log-odds of the Potts model: what speaks for the object less what speaks against it
-    parts = [_heard(part, of, said, kernels) for part in torch.split(to, max(1, CHUNK // len(of)))]
-    return torch.cat(parts)
+class View(NamedTuple):
+    """Pixels, or cells with the means of the pixels below them, each (H, W) float32."""
+
+    unary: Tensor
+    """Log-odds of the object, as the network has them."""
+    row: Tensor
+    column: Tensor
+    red: Tensor
+    green: Tensor
+    blue: Tensor
 
 
-def _heard(to: Tensor, of: Tensor, said: Tensor, kernels: Kernels) -> Tensor:
-    away = _squared(to[:, :2], of[:, :2])
-    unlike = _squared(to[:, 2:], of[:, 2:])
-    w1, pixels, grey, w2, near = kernels
-    # The softmax of a Gaussian's exponent is the Gaussian divided by its sum.
-    appearance = torch.softmax(-away / (2 * pixels**2) - unlike / (2 * grey**2), 1)
-    smoothness = torch.softmax(-away / (2 * near**2), 1)
-    with torch.autocast(to.device.type, enabled=False):
-        return (w1 * appearance + w2 * smoothness) @ said
+def _message(to: View, of: View, labels: Tensor, kernels: Kernels) -> Tensor:
+    """How the log-odds of `to` (H, W) change by what the cells of `of`, with object probabilities (h, w), say."""
+    said = 2 * labels - 1  # Potts: what speaks for the object less what speaks against it
+    appearance, smoothness = (filtered(to, of, said, kernels) for filtered in (_appearance, _smoothness))
+    return kernels.appearance_weight * appearance + kernels.smoothness_weight * smoothness
 
 
-def _squared(to: Tensor, of: Tensor) -> Tensor:
-    """Squared distances of points (N, d) from points (M, d), exact where they are 0."""
-    distances = torch.zeros(len(to), len(of), device=to.device)
-    for a, b in zip(to.T, of.T, strict=True):
-        distances += (a[:, None] - b) ** 2
-    return distances
+def _appearance(to: View, of: View, said: Tensor, kernels: Kernels) -> Tensor:
+    """Mean of `said` under a Gaussian of place and colour; the softmax of its exponent is the kernel over its sum."""
+    pixels, grey = kernels.appearance_pixels, kernels.appearance_grey
+    scales = torch.tensor([pixels, pixels, grey, grey, grey], device=said.device)
+    here, there = (torch.stack([maps.flatten() for maps in view[1:]], 1) / scales for view in (to, of))
+    centre = there.mean(0)
+    here, there = here - centre, there - centre  # small numbers, for the products below lose digits of large ones
+    # -|a - b|^2 / 2 = a.b - |b|^2 / 2 - |a|^2 / 2, of which the last is the same for all b and the softmax drops it.
+    own = -there.square().sum(1) / 2
+    parts = torch.split(here, max(1, CHUNK // len(there)))
+    heard = [torch.addmm(own, part, there.T).softmax(1) @ said.flatten() for part in parts]
+    return torch.cat(heard).view(to.unary.shape)
 
 
-def _points(image: Tensor) -> Tensor:
-    """(H W, 5) float32: row, column, red, green, blue."""
-    height, width = image.shape[1:]
-    rows, columns = torch.meshgrid(
-        torch.arange(height, device=image.device), torch.arange(width, device=image.device), indexing="ij"
+def _smoothness(to: View, of: View, said: Tensor, kernels: Kernels) -> Tensor:
+    """Mean of `said` under a Gaussian of place alone, one axis at a time."""
+    down, along = (
+        torch.softmax(-((a[:, None] - b) ** 2) / (2 * kernels.smoothness_pixels**2), 1)
+        for a, b in ((to.row[:, 0], of.row[:, 0]), (to.column[0], of.column[0]))
     )
-    return torch.cat([rows[None], columns[None], image]).float().flatten(1).T
+    return down @ said @ along.T
+
+
+def _points(image: Tensor) -> Sequence[Tensor]:
+    """Row, column, red, green and blue of each pixel, (H, W) float32 each."""
+    rows, columns = (torch.arange(side, dtype=torch.float32, device=image.device) for side in image.shape[1:])
+    return [*torch.meshgrid(rows, columns, indexing="ij"), *image.float()]

@@ -15,7 +15,7 @@ from pipeline.manifest import canonical, digest_text, write_atomic
 from pipeline.plugin import Enters, System, find_plugins, systems
 from pipeline.report.job import Cell, ReportJob
 from pipeline.report.job import Suite as ReportedSuite
-from pipeline.settings import Settings, by_profile, load_settings
+from pipeline.settings import Profile, Settings, by_profile, load_settings
 from pipeline.suite import (
     Split,
     Suite,
@@ -51,7 +51,8 @@ class Plan:
         for system in self._systems.values():
             check_system(system, self._systems, self._suites, suites_there)
             for enters in system.facts.enters:
-                if _takes_part(system, enters) and enters.suite in self._suites and self._wanted(system):
+                taking_part = _takes_part(system, enters, settings.profile) and self._wanted(system)
+                if taking_part and enters.suite in self._suites:
                     self._enter(system, enters, self._suites[enters.suite])
 
     @classmethod
@@ -130,6 +131,8 @@ class Plan:
                 dataset, name = tested_on.format(**level).split("/")
                 if enters.splits is None or name in enters.splits:
                     split = find_split(suite, dataset, name, self.settings)
+                    if not split.episodes:  # the profile leaves it out
+                        continue
                     oracle, schedule = fields(system, enters), self._jobs.schedule(system)
                     found = self._jobs.evaluate(system, suite, track, train_set, split, oracle, most)
                     for augmentation, (scores, models) in found.items():
@@ -201,8 +204,9 @@ def count_gpus() -> int:
     return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
 
 
-def _takes_part(system: System, enters: Enters) -> bool:
-    return enters.variants is None or (system.variant or "base") in enters.variants
+def _takes_part(system: System, enters: Enters, profile: Profile) -> bool:
+    chosen = enters.variants is None or (system.variant or "base") in enters.variants
+    return chosen and (enters.profiles is None or profile in enters.profiles)
 
 
 def _cells(

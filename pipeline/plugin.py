@@ -48,6 +48,8 @@ class Enters(Facts):
     """At most so many episodes of a split, where the method is too slow for all."""
     levels: dict[str, list[int]] = {}
     """Level of the track -> the values it takes part in (`{n: [4, 32]}`); all of them where it is not named."""
+    profiles: list[Profile] | None = None
+    """Profiles under which it takes part; None means all of them."""
     oracle: list[str] | None = None
     """Instead of the plugin's own fields, where the track's data lack them; None means those."""
 

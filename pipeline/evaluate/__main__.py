@@ -18,6 +18,7 @@ from pipeline.errors import UserError, run
 from pipeline.evaluate.clock import peak_memory, time_episodes
 from pipeline.evaluate.job import EvaluateJob
 from pipeline.evaluate.score import Pictures, Scorer, predict
+from pipeline.evaluate.worst import Worst
 from pipeline.job import read_job, stage_parser
 from pipeline.manifest import input_digests, read_manifest, write_atomic, write_json
 from pipeline.memory import Memory
@@ -53,7 +54,7 @@ def main() -> None:
 def evaluate(
     job: EvaluateJob, device: torch.device, image_cache: int = 0, feature_cache: int = 0
 ) -> tuple[Scores, dict[str, Any]]:
-    """Statistics of every episode of the job, and the first episodes' pictures.
+    """Statistics of every episode of the job, and pictures of the first ones and, where classes recur, of the worst.
 
     Where images recur, `image_cache` bytes of them are kept decoded, and the system remembers `feature_cache` bytes of
     what it made of them.
@@ -61,13 +62,14 @@ def evaluate(
     segmenter = load_segmenter(job).to(device).eval()
     scorers = {shots: Scorer(job.statistics, job.system) for shots in job.shots}
     pictures = Pictures(job.pictures)
+    worst = Worst()
     line, done = ProgressLine(f"{job.system} on {job.tested_on}", job.episodes, 0), 0
     dtype = getattr(torch, job.precision)
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         for numbers, batch in episodes(job, device, image_cache):
             if batch.classes is not None and segmenter.memory is None and feature_cache:
                 segmenter.memory = Memory(feature_cache)
-            pictures.add_supports(numbers, batch.supports.frames)
+            pictures.add_supports(numbers, batch.supports.frames, masks=batch.classes is not None)
             for shots, scorer in scorers.items():
                 for q, (query, prediction) in enumerate(predict(segmenter, batch, shots, job.truth)):
                     if query.masks is None:
@@ -75,6 +77,8 @@ def evaluate(
                     scorer.add(numbers, q, prediction, query.masks, batch.supports.objects, batch.classes)
                     if shots == max(job.shots):
                         pictures.add_query(numbers, q, query, prediction)
+                        if job.pictures and q == 0 and batch.classes is not None:
+                            worst.add(numbers, batch, prediction)
             done += len(numbers)
             line.show(done, {})
     weights = [job.model] if job.model else [*job.needs.values(), *job.pretrained.values()]
@@ -90,7 +94,7 @@ def evaluate(
         weights=segmenter.trunk,
         statistics={shots: scorer.columns for shots, scorer in scorers.items()},
     )
-    return scores, pictures.arrays
+    return scores, worst.arrays | pictures.arrays
 
 
 @torch.no_grad()

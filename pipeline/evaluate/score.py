@@ -84,10 +84,12 @@ class Pictures:
         self._count = count
         self.arrays: dict[str, NDArray[np.uint8]] = {}
 
-    def add_supports(self, episodes: Sequence[int], frames: Sequence[Frame]) -> None:
-        """Keep the supports of the episodes with these numbers."""
+    def add_supports(self, episodes: Sequence[int], frames: Sequence[Frame], *, masks: bool = False) -> None:
+        """Keep the supports of the episodes with these numbers, and their `masks` if asked for."""
         for k, frame in enumerate(frames):
             self._keep(episodes, f"support{k}", frame.images.permute(0, 2, 3, 1))
+            if masks and frame.masks is not None:
+                self._keep(episodes, f"mask{k}", frame.masks)
 
     def add_query(self, episodes: Sequence[int], q: int, query: Frame, prediction: Prediction) -> None:
         """Keep query, truth and prediction of the episodes with these numbers."""

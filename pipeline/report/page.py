@@ -168,7 +168,7 @@ def _figures(
 
 
 def _strips(suite: Suite, cells: Sequence[Cell], splits: Sequence[str]) -> dict[tuple[str, str], list[Strip]]:
-    """Strips scored by the first metric that a data set's cells have; by metric and level."""
+    """Strips scored by the first metric that a data set's cells have, of what a paper prints; by metric and level."""
     first: dict[str, str] = {}
     for cell in sorted(cells, key=lambda cell: splits.index(cell.split)):
         first.setdefault(cell.track, cell.split)
@@ -180,7 +180,7 @@ def _strips(suite: Suite, cells: Sequence[Cell], splits: Sequence[str]) -> dict[
     return {
         place: strip
         for place, group in shown.items()
-        if group
+        if any(cell.table for cell in group)
         for strip in strips(group, suite.metrics[group[0].metric], group[0].metric).values()
     }
 

@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.report.job import Cell, Metric
-from pipeline.report.results import tallies
+from pipeline.report.results import read_result, tallies
 from pipeline.report.row import label, metric_title, natural
 from pipeline.report.shown import Levels
 
@@ -25,6 +25,9 @@ OBJECTS: tuple[tuple[int, int, int], ...] = (
 """Colours of objects 1, 2, ... in masks and predictions."""
 VOID = (110, 110, 110)
 
+LARGE, SHOWN = 256, 208
+"""Pictures with a longer side above `LARGE` are shown with one of `SHOWN` pixels, twice what the page gives them."""
+
 
 @dataclass
 class Strip:
@@ -35,25 +38,40 @@ class Strip:
     truth: str
     answers: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Label of a system -> picture, and its score on this episode as text (empty where there is none)."""
+    failure: bool = False
+    """Whether it is here because a system failed it most."""
 
 
 def strips(cells: Sequence[Cell], metric: Metric, name: str, *, most: int = 4) -> dict[tuple[str, str], list[Strip]]:
     """(data set, split) -> the first `most` episodes with the answers of all `cells`, which share the metric `name`.
 
-    Pictures are read beside the first seed's scores; a cell without pictures adds nothing.
+    After them comes, for each cell that kept it, the episode that it failed most, with its answer alone. Pictures are
+    read beside the first seed's scores; they are of the largest number of shots. A cell without any adds nothing.
     """
+    failures: dict[tuple[str, str], list[Strip]] = {}
     groups: dict[tuple[str, str], dict[str, Strip]] = {}
     for cell in sorted(cells, key=lambda cell: (natural(cell.dataset), cell.split, cell.system, cell.shots)):
         archive = Path(cell.files[0]).with_suffix(".npz")
-        if not archive.is_file():
+        if not archive.is_file() or len(cell.files) > len(cell.scores) or cell.shots != _most_shots(cell):
             continue
         single = tallies(cell, metric)[0].single()
         with np.load(archive) as arrays:
             group = groups.setdefault((cell.dataset, cell.split), {})
-            for episode in _episodes(arrays.files)[:most]:
+            kept = _episodes(arrays.files)
+            first = [episode for episode in kept if int(episode) < most]
+            for episode in first:
                 strip = group.setdefault(episode, _shared(arrays, episode))
-                _answer(strip, cell, arrays, episode, f"{metric_title(name)} {single.get(int(episode), np.nan):.2f}")
-    return {place: [group[episode] for episode in sorted(group, key=int)] for place, group in groups.items()}
+                _answer(strip, cell, arrays, episode, _score(name, single, episode))
+            worst = min(kept, key=lambda episode: single.get(int(episode), np.inf), default="")
+            if f"{worst}/mask0" in arrays.files and worst not in first:
+                strip = _shared(arrays, worst)
+                strip.failure = True
+                _answer(strip, cell, arrays, worst, _score(name, single, worst))
+                failures.setdefault((cell.dataset, cell.split), []).append(strip)
+    return {
+        place: [*(group[episode] for episode in sorted(group, key=int)), *failures.get(place, [])]
+        for place, group in groups.items()
+    }
 
 
 def at_levels(plot: Levels, cells: Sequence[Cell]) -> list[tuple[str, Strip]]:
@@ -86,22 +104,49 @@ def blend(probabilities: Pixels) -> Pixels:
     return picture
 
 
-def uri(picture: Pixels) -> str:
-    """The picture as a PNG in a `data:` address."""
-    data = io.BytesIO()
-    Image.fromarray(picture).save(data, "PNG")
-    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+def tint(picture: Pixels, mask: Pixels) -> Pixels:
+    """The picture (H, W, 3) dark outside the objects of the index mask (H, W)."""
+    inside = ((mask > 0) & (mask < 255))[..., None]
+    dark: Pixels = np.where(inside, picture, picture // 3)
+    return dark
+
+
+def uri(picture: Pixels, *, photo: bool = False) -> str:
+    """The picture in a `data:` address: a PNG, or a JPEG where a large `photo` had to be made smaller."""
+    data, image = io.BytesIO(), Image.fromarray(picture)
+    large = max(image.size) > LARGE
+    if large:
+        share = SHOWN / max(image.size)
+        image = image.resize(
+            (max(1, round(image.width * share)), max(1, round(image.height * share))), Image.Resampling.BOX
+        )
+    kind = "jpeg" if large and photo else "png"
+    image.save(data, kind.upper(), **({"quality": 80} if kind == "jpeg" else {}))
+    return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def _most_shots(cell: Cell) -> int:
+    return int(max(read_result(cell.files[0]).header.recipe.get("shots", [cell.shots])))
+
+
+def _score(metric: str, single: Mapping[int, float], episode: str) -> str:
+    return f"{metric_title(metric)} {single.get(int(episode), np.nan):.2f}"
 
 
 def _episodes(names: Sequence[str]) -> list[str]:
-    return sorted({name.split("/")[0] for name in names}, key=int)
+    return sorted({name.split("/")[0] for name in names if name.endswith("/query0")}, key=int)
 
 
 def _shared(arrays: Any, episode: str) -> Strip:
     names = sorted((name for name in arrays.files if name.startswith(f"{episode}/support")), key=natural)
-    return Strip(
-        [uri(arrays[name]) for name in names], uri(arrays[f"{episode}/query0"]), uri(paint(arrays[f"{episode}/truth0"]))
-    )
+    supports = [_support(arrays, name) for name in names]
+    query = uri(arrays[f"{episode}/query0"], photo=True)
+    return Strip(supports, query, uri(paint(arrays[f"{episode}/truth0"])))
+
+
+def _support(arrays: Any, name: str) -> str:
+    mask = name.replace("/support", "/mask")
+    return uri(tint(arrays[name], arrays[mask]) if mask in arrays.files else arrays[name], photo=True)
 
 
 def _answer(strip: Strip, cell: Cell, arrays: Any, episode: str, score: str) -> None:

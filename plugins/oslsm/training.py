@@ -1,6 +1,6 @@
-"""Training of OSLSM: cross entropy summed over the query's pixels, rates by branch, gradients held over updates."""
+"""Training of OSLSM: cross entropy summed over the query's pixels, and rates by branch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.segmenter import VOID, Batch
-from pipeline.train.supervised import Supervised
+from pipeline.train.accumulated import Accumulated
 from plugins.oslsm.pictures import VoidRule, objects
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class SegmentationLoss(nn.Module):
         return {"loss": loss, "iou": iou}
 
 
-class Segment(Supervised):
+class Segment(Accumulated):
     """The one stage: SGD at a fixed rate, by one group for the weights and one for the biases of each branch."""
 
     def __init__(
@@ -80,31 +80,6 @@ class Segment(Supervised):
             ),
             accumulate=accumulate,
         )
-
-    def step(self, batches: Sequence[Batch], done: int) -> Mapping[str, Tensor]:
-        """One gradient a batch; a step of the optimizer with every `accumulate`-th of them, counted from the start."""
-        if self._accumulate == 1:
-            return super().step(batches, done)
-        sums: dict[str, Tensor] = {}
-        for number, batch in enumerate(batches, start=done // self.batch + 1):
-            for name, value in self._backward(batch).items():
-                sums[name] = sums.get(name, torch.zeros_like(value)) + value / len(batches)
-            if number % self._accumulate == 0:
-                self._scaler.step(self._optimizer)
-                self._scaler.update()
-                self._optimizer.zero_grad(set_to_none=True)
-        return sums
-
-    def state(self) -> dict[str, Any]:
-        """The optimizer's state, and the gradients that no step has used yet."""
-        held = {} if self._accumulate == 1 else {n: p.grad for n, p in self._losses.named_parameters()}
-        return {**super().state(), "held": {name: grad for name, grad in held.items() if grad is not None}}
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Take up both."""
-        super().load(state)
-        for name, parameter in self._losses.named_parameters():
-            parameter.grad = state["held"].get(name)
 
 
 def rate_groups(

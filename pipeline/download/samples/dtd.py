@@ -53,11 +53,11 @@ def generate(target: Path, parameters: dict[str, Any], seed: int) -> None:
             random = generator(seed, "glyphs", "dtd", category, number)
             wavelength = WAVELENGTHS[number % len(WAVELENGTHS)]
             # Stored without compression: zlib and its fast relatives differ in what they compress to.
-            picture = Image.fromarray(_texture(random, degrees, wavelength, wanted.side))
+            picture = Image.fromarray(texture(random, degrees, wavelength, wanted.side))
             picture.save(folder / f"{name}_{number + 1:04d}.png", compress_level=0)
 
 
-def _texture(random: Generator, degrees: int, wavelength: float, side: int) -> NDArray[np.uint8]:
+def texture(random: Generator, degrees: int, wavelength: float, side: int) -> NDArray[np.uint8]:
     """(side, side, 3): brightness from the stronger noise, colour from the weaker one, which has its own direction."""
     angle = math.radians(degrees + int(random.integers(-8, 9)))
     other = angle + math.radians(int(random.integers(30, 151)))

@@ -122,6 +122,7 @@ class Jobs:
                 statistics={name: suite.statistics[name] for name in statistics},
                 batch=by_profile(system.facts.batch, settings.profile),
                 pictures=settings.pictures,
+                kept=track.kept,
                 seed=seed,
                 threads=settings.threads,
                 precision=settings.evaluation_precision,

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.closure import ROOT
 from pipeline.errors import UserError, nearest
+from pipeline.evaluate.job import Kept
 from pipeline.job import Facts, parse
 from pipeline.report.differences import Differences
 from pipeline.report.job import Metric
@@ -51,7 +52,7 @@ class Dataset(Facts):
     parameters: dict[str, Any] = {}
     """The renderer's keyword arguments; `{n}` stands for the level, and any value may be given by profile."""
     splits: dict[str, Count]
-    """Split -> episodes, before the budget."""
+    """Split -> episodes, before the budget; 0 leaves the split out, in the profiles that say so."""
     stream: bool | dict[str, bool] = False
     """Whether the train split is replayed instead of stored, whatever the setting `stream`; may be given by profile."""
     oracles: dict[str, dict[str, Any]] = {}
@@ -95,6 +96,8 @@ class Track(Facts):
     """A cell over all levels beside those of each; None means none."""
     metrics: dict[str, str]
     """Metric -> the table of the paper that prints it."""
+    kept: Kept = "nothing"
+    """What the report shows beside the first few episodes."""
 
 
 class Suite(Facts):

@@ -61,7 +61,7 @@ def evaluate(
     """
     segmenter = load_segmenter(job).to(device).eval()
     scorers = {shots: Scorer(job.statistics, job.system) for shots in job.shots}
-    pictures = Pictures(job.pictures)
+    pictures = Pictures(job.pictures, job.kept)
     worst = Worst()
     line, done = ProgressLine(f"{job.system} on {job.tested_on}", job.episodes, 0), 0
     dtype = getattr(torch, job.precision)

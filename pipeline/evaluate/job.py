@@ -4,6 +4,9 @@ from typing import Any, Literal
 
 from pipeline.job import Facts
 
+Kept = Literal["nothing", "film", "supports"]
+"""Small first queries with their predictions (frames of a video), or every support that is not like one before."""
+
 
 class EvaluateJob(Facts):
     """Score one trained (or untrained) system on one test split, all shots at once."""
@@ -41,6 +44,8 @@ class EvaluateJob(Facts):
     """Episodes side by side."""
     pictures: int
     """How many first episodes are kept as pictures for the report."""
+    kept: Kept = "nothing"
+    """What is kept of all other episodes."""
     seed: int
     threads: int
     precision: Literal["float32", "bfloat16", "float16"]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import UserError
+from pipeline.evaluate.film import film_frames
+from pipeline.evaluate.job import Kept
 from pipeline.scores import Columns
 from pipeline.segmenter import Batch, Frame, Prediction, Segmenter
 
@@ -77,11 +79,12 @@ def _blind(query: Frame, truth: bool) -> Frame:
 
 
 class Pictures:
-    """The first few episodes, as the report shows them (see pipeline.scores)."""
+    """The first few episodes, and a little of the others, as the report shows them (see pipeline.scores)."""
 
-    def __init__(self, count: int) -> None:
-        """Keep episodes 0 to `count` - 1."""
-        self._count = count
+    def __init__(self, count: int, kept: Kept = "nothing") -> None:
+        """Keep episodes 0 to `count` - 1, and what `kept` says of all of them."""
+        self._count, self._kept = count, kept
+        self._seen: set[bytes] = set()
         self.arrays: dict[str, NDArray[np.uint8]] = {}
 
     def add_supports(self, episodes: Sequence[int], frames: Sequence[Frame], *, masks: bool = False) -> None:
@@ -90,6 +93,11 @@ class Pictures:
             self._keep(episodes, f"support{k}", frame.images.permute(0, 2, 3, 1))
             if masks and frame.masks is not None:
                 self._keep(episodes, f"mask{k}", frame.masks)
+        if self._kept == "supports":
+            for episode, image in zip(episodes, frames[0].images.permute(0, 2, 3, 1).cpu().numpy(), strict=True):
+                if image.tobytes() not in self._seen:
+                    self._seen.add(image.tobytes())
+                    self.arrays[f"{episode}/shown"] = image
 
     def add_query(self, episodes: Sequence[int], q: int, query: Frame, prediction: Prediction) -> None:
         """Keep query, truth and prediction of the episodes with these numbers."""
@@ -97,8 +105,12 @@ class Pictures:
             return
         self._keep(episodes, f"query{q}", query.images.permute(0, 2, 3, 1))
         self._keep(episodes, f"truth{q}", query.masks)
-        if prediction.probabilities is not None:
-            self._keep(episodes, f"prediction{q}", (prediction.probabilities.float() * 255).round())
+        if prediction.probabilities is None:
+            return
+        if self._kept == "film" and q == 0:
+            for episode, frame in zip(episodes, film_frames(query.images, prediction.probabilities), strict=True):
+                self.arrays[f"{episode}/film"] = frame
+        self._keep(episodes, f"prediction{q}", (prediction.probabilities.float() * 255).round())
 
     def _keep(self, episodes: Sequence[int], name: str, values: Tensor) -> None:
         for row, episode in enumerate(episodes):

@@ -12,6 +12,7 @@ from pipeline.manifest import Manifest, read_manifest
 from pipeline.report.claims import Check, Judgement, judge_all
 from pipeline.report.curves import curve, sweep
 from pipeline.report.figure import marks
+from pipeline.report.films import Reel, reels
 from pipeline.report.footing import PerClass, Size, Speed, per_class, sizes, speeds
 from pipeline.report.job import Cell, ReportJob, Suite
 from pipeline.report.learning import learning
@@ -21,7 +22,7 @@ from pipeline.report.recorded import Recorded, read_recorded
 from pipeline.report.results import failures
 from pipeline.report.row import Row, label, metric_title, natural
 from pipeline.report.shots import by_shots
-from pipeline.report.shown import Above, Claim, Curve, Falls, Levels, Shots, Sweep
+from pipeline.report.shown import Above, Claim, Curve, Falls, Film, Levels, Shots, Sweep
 from pipeline.report.strips import Strip, at_levels, strips
 from pipeline.report.table import Entry, entries, timings
 
@@ -37,6 +38,8 @@ class Section:
     """(title, [(data set, its first episode)])."""
     figures: list[tuple[str, str]]
     """(title, figure)."""
+    films: list[tuple[str, list[Reel]]]
+    """(title, films)."""
     strips: dict[tuple[str, str], list[Strip]]
     """(data set, split) -> its first episodes, of the split that counts most in each track."""
     failures: list[str]
@@ -139,6 +142,11 @@ def _section(suite: Suite, job: ReportJob, found: Sequence[Entry], judged: list[
         judged=judged,
         levels=[(title, strip) for title, strip in levels if strip],
         figures=_figures(suite, found, [row.system for row in published], [row for _, row in recorded], cells),
+        films=[
+            (plot.title, reels(plot, sound, suite.metrics[plot.metric]))
+            for plot in suite.figures
+            if isinstance(plot, Film)
+        ],
         strips=_strips(suite, sound, splits),
         failures=list(dict.fromkeys(reason for cell in cells for reason in failures(cell))),
         subset=[entry.row for entry in found if entry.row.complete is False],

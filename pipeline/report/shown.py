@@ -53,6 +53,18 @@ class Levels(Facts):
     """As in `Curve`."""
 
 
+class Film(Facts):
+    """Every frame of the videos of a track whose `kept` is `film`, with the predicted mask over it: a GIF a system."""
+
+    kind: Literal["film"]
+    title: str
+    track: str
+    metric: str
+    """Whose threshold makes the mask, and whose value stands below."""
+    systems: list[str] | None = None
+    """None means all that enter the track."""
+
+
 class Shots(Facts):
     """A metric against the number of supports on one data set: a line a system with its intervals."""
 
@@ -66,7 +78,7 @@ class Shots(Facts):
     """None means all that enter the track."""
 
 
-Figure = Annotated[Curve | Sweep | Levels | Shots, Field(discriminator="kind")]
+Figure = Annotated[Curve | Sweep | Levels | Shots | Film, Field(discriminator="kind")]
 
 
 class Line(Facts):

@@ -42,6 +42,8 @@ def build(
     learning_rate: float = 1e-5,
     conv_rate: float = 10,
     bias_rate: float = 2,
+    released_samples: int = 100_000,
+    released_rate: float = 1e-5,
     momentum: float = 0.99,
     decay: float = 5e-4,
     weights: Mapping[str, Mapping[str, Tensor]] | None = None,
@@ -49,8 +51,8 @@ def build(
     """The whole network with its numbers, and its one stage of training.
 
     `weights["trunk"]` is torchvision's VGG-16, of use at full width alone; filters of the two annotation channels then
-    start as `extra_inputs` says. `fusion` and `conv_rate` are those of `sg_one`; `dilation` (pixels), `annotation`
-    (grey levels) and `deviation` (of fc6 and fc7) those of the released shapes.
+    start as `extra_inputs` says. `fusion`, `samples` and the three rates are those of `sg_one`; `dilation` (pixels),
+    `annotation` (grey levels), `deviation` (of fc6 and fc7), and what is named so, those of the released shapes.
     """
     query: Stream
     support: Conditioning | None = None
@@ -76,11 +78,11 @@ def build(
     network.stages = (
         Segment(
             network,
-            samples=samples,
+            samples=samples if shape == "sg_one" else released_samples,
             batch=batch,
-            learning_rate=learning_rate,
-            conv_rate=conv_rate,
-            bias_rate=bias_rate,
+            learning_rate=learning_rate if shape == "sg_one" else released_rate,
+            conv_rate=conv_rate if shape == "sg_one" else 1,
+            bias_rate=bias_rate if shape == "sg_one" else 1,
             momentum=momentum,
             decay=decay,
         ),

@@ -199,6 +199,14 @@ def test_every_parameter_is_in_one_group_with_sg_ones_rates():
     assert [group["lr"] for group in rate_groups(small("revolver"), 1.0, 1, 1)] == [1]
 
 
+def test_the_released_shapes_have_a_schedule_of_their_own():
+    own, released = (small(name, released_samples=5).stages[0] for name in ("sg_one", "revolver"))
+    for stage in (own, released):
+        stage.setup(torch.device("cpu"), torch.float32)
+    assert (own.samples, released.samples) == (10, 5)
+    assert [len(stage._optimizer.param_groups) for stage in (own, released)] == [4, 1]
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_parameter_learns(name):
     network = small(name).train()

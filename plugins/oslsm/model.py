@@ -46,6 +46,7 @@ def build(
     batch: int = 1,
     accumulate: int = 1,
     loss: Reduction = "sum",
+    object_weight: float = 1.0,
     learning_rate: float = 1e-10,
     conditioning_rate: float = 0.1,
     bias_rate: float = 2.0,
@@ -99,6 +100,7 @@ def build(
             decay=decay,
             void=void_train,
             reduction=loss,
+            object_weight=object_weight,
         ),
     )
     return network

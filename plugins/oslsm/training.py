@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 Reduction = Literal["sum", "mean"]
 
 
-def pixel_loss(logits: Tensor, masks: Tensor, *, void: VoidRule, reduction: Reduction) -> Tensor:
+def pixel_loss(
+    logits: Tensor, masks: Tensor, *, void: VoidRule, reduction: Reduction, object_weight: float = 1.0
+) -> Tensor:
     """Sigmoid cross entropy of logits (B, H, W) and index masks (B, H, W) with one object.
 
     `sum`: over all pixels, divided by B, as in Caffe; `mean`: over the pixels of each episode, then over B. Void pixels
-    are background, object, or left out.
+    are background, object, or left out; pixels of the object count `object_weight` times.
     """
-    losses = F.binary_cross_entropy_with_logits(logits, objects(masks, 1, void).to(logits.dtype), reduction="none")
+    losses = F.binary_cross_entropy_with_logits(
+        logits, objects(masks, 1, void).to(logits.dtype), reduction="none", pos_weight=logits.new_tensor(object_weight)
+    )
     counted = masks != VOID if void == "ignore" else torch.ones_like(masks, dtype=torch.bool)
     total = (losses * counted).sum((1, 2))
     return total.mean() if reduction == "sum" else (total / counted.sum((1, 2)).clamp(min=1)).mean()
@@ -32,10 +36,10 @@ def pixel_loss(logits: Tensor, masks: Tensor, *, void: VoidRule, reduction: Redu
 class SegmentationLoss(nn.Module):
     """The loss of a batch of episodes with one support and one query."""
 
-    def __init__(self, network: "Oslsm", *, void: VoidRule, reduction: Reduction) -> None:
+    def __init__(self, network: "Oslsm", *, void: VoidRule, reduction: Reduction, object_weight: float) -> None:
         """Of `network`'s logits; `void` holds for support and query."""
         super().__init__()
-        self.network, self.void, self.reduction = network, void, reduction
+        self.network, self.void, self.reduction, self.object_weight = network, void, reduction, object_weight
 
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
         """Loss, and the mean IoU at 0.5 of the batch, to watch."""
@@ -43,7 +47,9 @@ class SegmentationLoss(nn.Module):
         assert query.masks is not None
         theta = self.network.condition(support, 1, self.void)
         logits = self.network.decide(self.network.look(query.images), theta.unsqueeze(1), query)[:, 0]
-        loss = pixel_loss(logits, query.masks, void=self.void, reduction=self.reduction)
+        loss = pixel_loss(
+            logits, query.masks, void=self.void, reduction=self.reduction, object_weight=self.object_weight
+        )
         with torch.no_grad():
             found, true = logits > 0, query.masks == 1
             union = (found | true).sum((1, 2))
@@ -68,10 +74,11 @@ class Segment(Accumulated):
         decay: float,
         void: VoidRule,
         reduction: Reduction,
+        object_weight: float,
     ) -> None:
         """One step for every `accumulate` batches, whose gradients are averaged: sizes may differ between them."""
         super().__init__(
-            SegmentationLoss(network, void=void, reduction=reduction),
+            SegmentationLoss(network, void=void, reduction=reduction, object_weight=object_weight),
             name="segment",
             samples=samples,
             batch=batch,

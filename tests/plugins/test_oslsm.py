@@ -299,6 +299,13 @@ def test_void_rules_of_the_loss(void, wanted):
         torch.testing.assert_close(pixel_loss(logits, masks, void=void, reduction=reduction), value)
 
 
+def test_pixels_of_the_object_may_count_more():
+    logits, masks = torch.tensor([[[2.0, -1.0]]]), torch.tensor([[[1, 0]]], dtype=torch.uint8)
+    wanted = 5 * F.softplus(torch.tensor(-2.0)) + F.softplus(torch.tensor(-1.0))
+    found = pixel_loss(logits, masks, void="background", reduction="sum", object_weight=5.0)
+    torch.testing.assert_close(found, wanted)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

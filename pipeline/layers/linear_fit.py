@@ -1,10 +1,11 @@
-"""Linear classifiers of few points with many features, fitted to the optimum: logistic regression and linear SVM.
+"""Linear classifiers of cells, fitted to the optimum: logistic regression and linear SVM.
 
 Both minimize 1/2 |w|^2 + C sum_i loss(y_i (w . x_i + b)) with b counted in |w|^2, as LIBLINEAR does (Fan et al., JMLR
-2008): w is a mixture of the points, w = sum_i a_i x_i, so that Newton's method runs over n numbers instead of as many
-as there are features (Chapelle, Neural Computation 2007).
+2008). Newton's method runs over w and b, or, where there are fewer points than features, over the mixture a of points
+that w is, w = sum_i a_i x_i (Chapelle, Neural Computation 2007). About ten steps are the rule.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 Loss = Literal["logistic", "squared_hinge"]
 STEPS, HALVINGS = 100, 30
-"""At most so many Newton steps, each halved at most so often; about ten steps are the rule."""
+"""At most so many Newton steps, each halved at most so often."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,18 @@ class Linear:
         return points @ self.weight + self.bias
 
 
+def fit(points: Tensor, positive: Tensor, *, loss: Loss, penalty: float = 1.0) -> Linear:
+    """Classifier of points (n, C) whose label is `positive` (n,) bool; `penalty` is C, the weight of the losses.
+
+    Computed in float64, given in the dtype of the points. With one label alone it decides for that one.
+    """
+    exact = F.pad(points.double(), (0, 1), value=1.0)  # a feature that is always 1 carries the bias
+    signs = torch.where(positive, 1.0, -1.0).to(exact)
+    unknowns = _Mixture(exact) if len(exact) < exact.shape[1] else _Weights(exact)
+    weight = unknowns.weights(_newton(unknowns, signs, loss, penalty)).to(points.dtype)
+    return Linear(weight[:-1], weight[-1])
+
+
 class _Local(NamedTuple):
     """The loss of n points at their decisions f, with its derivatives by f."""
 
@@ -39,58 +52,103 @@ class _Local(NamedTuple):
     curvature: Tensor
 
 
-def fit(points: Tensor, positive: Tensor, *, loss: Loss, penalty: float = 1.0) -> Linear:
-    """Classifier of points (n, C) whose label is `positive` (n,) bool; `penalty` is C, the weight of the losses.
+class _Unknowns(ABC):
+    """What Newton's method solves for: v, with decisions that are linear in it."""
 
-    Computed in float64, given in the dtype of the points. With one label alone it decides for that one.
-    """
-    exact = points.double()
-    signs = torch.where(positive, 1.0, -1.0).to(exact)
-    kernel = exact @ exact.T + 1  # a feature that is always 1 carries the bias
-    mixture = _newton(kernel, signs, loss, penalty)
-    return Linear((mixture @ exact).to(points.dtype), mixture.sum().to(points.dtype))
+    start: Tensor
+
+    @abstractmethod
+    def decisions(self, v: Tensor) -> Tensor:
+        """Of all points, (n,)."""
+
+    @abstractmethod
+    def squared(self, v: Tensor, decisions: Tensor) -> Tensor:
+        """|w|^2."""
+
+    @abstractmethod
+    def gradient(self, v: Tensor, slope: Tensor) -> Tensor:
+        """0 at the minimum, and nowhere else."""
+
+    @abstractmethod
+    def solved(self, decisions: Tensor, here: _Local) -> Tensor:
+        """The minimum where every loss is replaced by its second-order model."""
+
+    @abstractmethod
+    def weights(self, v: Tensor) -> Tensor:
+        """The weights, (C + 1,), the bias last."""
 
 
-def _newton(kernel: Tensor, signs: Tensor, loss: Loss, penalty: float) -> Tensor:
-    """Mixture (n,) at the minimum: there it equals minus the slope of the losses."""
-    mixture = torch.zeros_like(signs)
-    decisions = torch.zeros_like(signs)
-    for _ in range(STEPS):
+class _Weights(_Unknowns):
+    """The weights themselves."""
+
+    def __init__(self, points: Tensor) -> None:
+        self.points, self.start = points, points.new_zeros(points.shape[1])
+
+    def decisions(self, v: Tensor) -> Tensor:
+        return self.points @ v
+
+    def squared(self, v: Tensor, decisions: Tensor) -> Tensor:
+        return v @ v
+
+    def gradient(self, v: Tensor, slope: Tensor) -> Tensor:
+        return v + slope @ self.points
+
+    def solved(self, decisions: Tensor, here: _Local) -> Tensor:
+        """(1 + X^T W X) v = X^T (W f - slope)."""
+        system = _one_more(self.points.T @ (here.curvature[:, None] * self.points))
+        return _solve(system, (here.curvature * decisions - here.slope) @ self.points)
+
+    def weights(self, v: Tensor) -> Tensor:
+        return v
+
+
+class _Mixture(_Unknowns):
+    """How much each point adds to the weights; at the minimum, minus the slope of its loss."""
+
+    def __init__(self, points: Tensor) -> None:
+        self.points, self.kernel, self.start = points, points @ points.T, points.new_zeros(len(points))
+
+    def decisions(self, v: Tensor) -> Tensor:
+        return self.kernel @ v
+
+    def squared(self, v: Tensor, decisions: Tensor) -> Tensor:
+        return v @ decisions
+
+    def gradient(self, v: Tensor, slope: Tensor) -> Tensor:
+        return v + slope
+
+    def solved(self, decisions: Tensor, here: _Local) -> Tensor:
+        """(K + W^-1) v = f - W^-1 slope, safe where W is 0 (Rasmussen and Williams 2006, algorithm 3.1)."""
+        root = here.curvature.sqrt()
+        target = here.curvature * decisions - here.slope
+        system = _one_more(root[:, None] * self.kernel * root)
+        return target - root * _solve(system, root * (self.kernel @ target))
+
+    def weights(self, v: Tensor) -> Tensor:
+        return v @ self.points
+
+
+def _newton(unknowns: _Unknowns, signs: Tensor, loss: Loss, penalty: float) -> Tensor:
+    """The minimum, where the gradient is 1e-8 of what it was at 0."""
+    v, decisions, enough = unknowns.start, torch.zeros_like(signs), 0.0
+    for number in range(STEPS):
         here = _local(decisions, signs, loss, penalty)
-        if float((mixture + here.slope).abs().max()) < 1e-9 * penalty:
+        steepness = float(unknowns.gradient(v, here.slope).abs().max())
+        enough = 1e-8 * steepness if number == 0 else enough
+        if steepness <= enough:
             break
-        step = _solved(kernel, decisions, here) - mixture
-        mixture, decisions = _descend(kernel, signs, loss, penalty, mixture, step)
-    return mixture
-
-
-def _solved(kernel: Tensor, decisions: Tensor, here: _Local) -> Tensor:
-    """The mixture that minimizes the losses' second-order model, (K + W^-1) a = f - W^-1 slope, safe where W is 0.
-
-    With B = 1 + sqrt(W) K sqrt(W), whose eigenvalues are 1 or more (Rasmussen and Williams 2006, algorithm 3.1).
-    """
-    root = here.curvature.sqrt()
-    system = torch.eye(len(root), dtype=root.dtype, device=root.device) + root[:, None] * kernel * root
-    target = here.curvature * decisions - here.slope
-    inner = torch.cholesky_solve((root * (kernel @ target))[:, None], torch.linalg.cholesky(system))[:, 0]
-    return target - root * inner
-
-
-def _descend(
-    kernel: Tensor, signs: Tensor, loss: Loss, penalty: float, mixture: Tensor, step: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Go the step, halved until the objective falls (or as often as halving can matter): mixture and decisions."""
-    before = _objective(kernel @ mixture, mixture, signs, loss, penalty)
-    for halving in range(HALVINGS):
-        after = mixture + step * 0.5**halving
-        decisions = kernel @ after
-        if _objective(decisions, after, signs, loss, penalty) <= before:
-            return after, decisions
-    return mixture, kernel @ mixture
-
-
-def _objective(decisions: Tensor, mixture: Tensor, signs: Tensor, loss: Loss, penalty: float) -> float:
-    return float(mixture @ decisions / 2 + _local(decisions, signs, loss, penalty).value.sum())
+        before = float(unknowns.squared(v, decisions) / 2 + here.value.sum())
+        step = unknowns.solved(decisions, here) - v
+        for halving in range(HALVINGS):
+            moved = v + step * 0.5**halving
+            decisions = unknowns.decisions(moved)
+            value = _local(decisions, signs, loss, penalty).value.sum()
+            if float(unknowns.squared(moved, decisions) / 2 + value) < before:
+                break
+        else:  # no step of a size that matters goes down: rounding is all that is left
+            break
+        v = moved
+    return v
 
 
 def _local(decisions: Tensor, signs: Tensor, loss: Loss, penalty: float) -> _Local:
@@ -100,3 +158,13 @@ def _local(decisions: Tensor, signs: Tensor, loss: Loss, penalty: float) -> _Loc
         return _Local(penalty * F.softplus(-margins), -penalty * signs * wrong, penalty * wrong * (1 - wrong))
     short = (1 - margins).clamp(min=0)
     return _Local(penalty * short.square(), -2 * penalty * signs * short, 2 * penalty * (short > 0).to(short))
+
+
+def _one_more(matrix: Tensor) -> Tensor:
+    """The matrix plus the identity: positive definite where the matrix has no negative eigenvalue."""
+    return matrix + torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+
+
+def _solve(system: Tensor, right: Tensor) -> Tensor:
+    """Solve for one right-hand side; `system` is symmetric and positive definite."""
+    return torch.cholesky_solve(right[:, None], torch.linalg.cholesky(system))[:, 0]

@@ -204,9 +204,19 @@ def count_gpus() -> int:
     return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
 
 
+def _at_home(system: System, enters: Enters, track: Track) -> bool:
+    """Whether the system is trained on what the track names, or has no other training set there."""
+    other = [each for each in system.facts.enters if (each.suite, each.track) == (enters.suite, enters.track)]
+    sets = {each.trained_on or track.trained_on for each in other if _chosen(system, each)}
+    return len(sets) == 1 or (enters.trained_on or track.trained_on) == track.trained_on
+
+
+def _chosen(system: System, enters: Enters) -> bool:
+    return enters.variants is None or (system.variant or "base") in enters.variants
+
+
 def _takes_part(system: System, enters: Enters, profile: Profile) -> bool:
-    chosen = enters.variants is None or (system.variant or "base") in enters.variants
-    return chosen and (enters.profiles is None or profile in enters.profiles)
+    return _chosen(system, enters) and (enters.profiles is None or profile in enters.profiles)
 
 
 def _cells(
@@ -239,6 +249,7 @@ def _cells(
             scores=[[path] for path in scores],
             models=models,
             schedule=schedule,
+            home=track.together is not None and _at_home(system, enters, track),
         )
 
 
@@ -250,11 +261,12 @@ def _pooled(cells: list[Cell], together: Together, wanted: int) -> Iterator[Cell
     for group in groups.values():
         if len(group) == wanted:
             schedules = [cell.schedule for cell in group if cell.schedule is not None]
-            seeds = zip(*(cell.scores for cell in group), strict=True)
-            yield group[0].model_copy(
+            seeds, first = zip(*(cell.scores for cell in group), strict=True), group[0]
+            family = together.trained_on if first.home else str(first.trained_on).split("-")[0]
+            yield first.model_copy(
                 update={
                     "dataset": together.dataset,
-                    "trained_on": group[0].trained_on and together.trained_on,
+                    "trained_on": first.trained_on and family,
                     "scores": [[path for (path,) in parts] for parts in seeds],
                     "models": [model for cell in group for model in cell.models],
                     "schedule": min(schedules, default=None),

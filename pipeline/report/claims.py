@@ -102,11 +102,13 @@ def _find(side: Mapping[str, object], claim: Claim, dataset: str, entries: Seque
     track = asked.pop("track")
     if asked["trained_on"] is None:
         del asked["trained_on"]
-    for entry in entries:
-        same = all(getattr(entry.row, key) == value for key, value in asked.items())
-        if same and (entry.cell is None or entry.cell.track == track):
-            return entry
-    return None
+    found = [
+        entry
+        for entry in entries
+        if all(getattr(entry.row, key) == value for key, value in asked.items())
+        and (entry.cell is None or entry.cell.track == track)
+    ]
+    return next((entry for entry in found if entry.row.home), found[0] if found else None)
 
 
 def _quantities(claim: Claim, datasets: Sequence[str]) -> Iterator[_Quantity]:

@@ -31,6 +31,8 @@ class Speed:
 
     system: str
     shots: int
+    split: str
+    """What was timed (`pascal5i-fold0, oslsm`); empty where nothing was."""
     seconds: float | None
     episodes: int
     memory: int | None
@@ -63,22 +65,28 @@ def sizes(suite: Suite, cells: Sequence[Cell]) -> list[Size]:
 
 
 def speeds(suite: Suite, cells: Sequence[Cell]) -> list[Speed]:
-    """Of all systems that were timed, from the first of their evaluations that was, and those that are printed."""
+    """Of all systems that were timed, from the first of their evaluations that was, and those that are printed.
+
+    Numbers of supports are those that are printed of any system.
+    """
     found: dict[tuple[str, int], tuple[Timing, str]] = {}
-    for path, system in {path: cell.system for cell in cells for path in cell.files}.items():
+    wanted = {each.shots for each in suite.times}
+    alone = {path: cell for cell in reversed(cells) if len(cell.scores[0]) == 1 for path in cell.files}
+    for path, of in alone.items():
         timing = read_timing(Path(path))
-        for shots in timing.shots if timing else ():
+        for shots in wanted.intersection(timing.shots) if timing else ():
             if timing:
-                found.setdefault((system, shots), (timing, path))
+                found[of.system, shots] = timing, f"{of.dataset}, {of.split}"
     printed = {(each.system, each.shots): each for each in suite.times}
     made = []
     for system, shots in sorted({*found, *printed}):
-        timing = found[system, shots][0] if (system, shots) in found else None
+        timing, split = found.get((system, shots), (None, ""))
         taken = timing.shots[shots] if timing else None
         made.append(
             Speed(
                 system=system,
                 shots=shots,
+                split=split,
                 seconds=taken.median if taken else None,
                 episodes=taken.episodes if taken else 0,
                 memory=timing.memory if timing else None,

@@ -37,6 +37,8 @@ class Cell(Facts):
     """The paths of each seed: one, or one a level where the episodes of several levels are scored together."""
     models: list[str]
     """Manifest of the trained model, one a seed (and level); empty for an untrained system."""
+    home: bool = False
+    """Whether its training set goes without saying, as it is the track's, or the only one the system has there."""
     whole: bool = True
     """False where fewer levels are scored together than the study has."""
     schedule: float | None = None

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 
 from pipeline.report.job import Cell
@@ -53,11 +53,13 @@ class Row:
     seconds: float | None = None
     """Training and evaluation, over all seeds; the one column that differs between equal runs."""
     device: str = ""
+    home: bool = field(default=False, metadata={"column": False})
+    """Whether the training set goes without saying in a label (`Cell.home`); no column of the table."""
 
 
 FORMATS = {"seconds": ".2f", "schedule": ".4g"}
 """Of columns that are no fractions with six digits."""
-COLUMNS = tuple(field.name for field in fields(Row))
+COLUMNS = tuple(each.name for each in fields(Row) if each.metadata.get("column", True))
 
 
 def natural(name: str) -> tuple[tuple[int, int | str], ...]:
@@ -85,12 +87,13 @@ def place(row: Row) -> tuple[object, ...]:
 def label(row: Row | Cell) -> str:
     """The system, and what sets it apart from a system of its name: a foreign training set, shots, augmentation.
 
-    The training set `colltex` is not foreign to its levels, `colltex-n5-p64`, nor is `pascal5i_semantic-fold0` to
-    `pascal5i-fold0`.
+    The training set `colltex` is not foreign to its levels, `colltex-n5-p64`; `pascal5i_base_only-fold0` is foreign to
+    `pascal5i-fold0`, and told without the level that they have in common.
     """
     parts = [row.system]
-    if row.trained_on not in (None, "", ANY) and not _at_home(row.dataset, str(row.trained_on)):
-        parts.append(f"trained on {row.trained_on}")
+    if row.trained_on not in (None, "", ANY) and not row.home and not _own(row.dataset, str(row.trained_on)):
+        family, _, level = str(row.trained_on).partition("-")
+        parts.append(f"trained on {family if level == row.dataset.partition('-')[2] else row.trained_on}")
     if row.shots != 1:
         parts.append(f"{row.shots} shots")
     if row.augmentation != "none":
@@ -98,9 +101,8 @@ def label(row: Row | Cell) -> str:
     return ", ".join(parts)
 
 
-def _at_home(dataset: str, trained_on: str) -> bool:
-    (tested, _, level), (trained, _, own) = dataset.partition("-"), trained_on.partition("-")
-    return f"{dataset}-".startswith(f"{trained_on}-") or (level == own and trained.startswith(f"{tested}_"))
+def _own(dataset: str, trained_on: str) -> bool:
+    return f"{dataset}-".startswith(f"{trained_on}-")
 
 
 def metric_title(metric: str) -> str:

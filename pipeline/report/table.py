@@ -88,6 +88,7 @@ def _entry(cell: Cell, job: ReportJob, rows: list[Published]) -> Entry:
         schedule=cell.schedule,
         complete=cell.whole and all(header.complete for header in headers),
         seconds=sum(timing.seconds for timing in spent) if spent else None,
+        home=cell.home,
         device=" + ".join(dict.fromkeys(timing.device for timing in spent)),
     )
     return Entry(row, cell, number)

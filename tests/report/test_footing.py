@@ -8,10 +8,12 @@ import pytest
 
 from pipeline.manifest import write_json
 from pipeline.report.__main__ import write_table
+from pipeline.report.claims import judge_all
 from pipeline.report.footing import per_class, sizes, speeds
 from pipeline.report.job import Cell, ReportJob
 from pipeline.report.page import render
 from pipeline.report.row import label
+from pipeline.report.table import entries
 from tests.report.miniature import SUITE, overlap, write_project, write_scores
 
 POOLED: dict[str, Any] = {
@@ -50,12 +52,12 @@ def write(**changes: Any) -> ReportJob:
     both |= {"dataset": "clutter", "trained_on": "clutter", "metric": "miou"}
     cell = one.model_copy(update=both | changes)
     suite = job.suites[0].model_validate(SUITE | POOLED)
-    return job.model_copy(update={"suites": [suite], "cells": [cell]})
+    return job.model_copy(update={"suites": [suite], "cells": [cell, one]})
 
 
 def line() -> dict[str, str]:
     with Path("results/all.tsv").open(newline="") as file:
-        return next(line for line in csv.DictReader(file, delimiter="\t") if line["value"])
+        return next(line for line in csv.DictReader(file, delimiter="\t") if line["metric"] == "miou")
 
 
 def test_levels_scored_together_are_one_row() -> None:
@@ -83,6 +85,7 @@ def test_seconds_stand_beside_the_printed_ones() -> None:
     (found,) = speeds(job.suites[0], job.cells)
     assert found.printed is not None
     assert (found.seconds, found.episodes, found.memory, found.printed.seconds) == (0.25, 7, 3 << 20, 0.5)
+    assert found.split == "clutter-n4, test_one_shot"
 
 
 def test_each_class_is_pooled_over_its_own_episodes() -> None:
@@ -103,19 +106,33 @@ def test_the_page_shows_all_of_it() -> None:
         "trunk is &lt;small&gt;",
     ):
         assert text in page
-    assert page.count("<svg") == 1  # by shots; no learning curve of several models
+    assert page.count("<svg") == 2  # by shots and learning; several models together have no curve
 
 
 @pytest.mark.parametrize(
-    ("dataset", "trained_on", "wanted"),
+    ("dataset", "trained_on", "home", "wanted"),
     [
-        ("pascal5i-fold0", "pascal5i_semantic-fold0", "unet"),
-        ("pascal5i", "pascal5i", "unet"),
-        ("pascal5i-fold0", "any", "unet"),
-        ("pascal5i-fold0", "pascal5i_semantic-fold1", "unet, trained on pascal5i_semantic-fold1"),
-        ("clutter-n4", "clutter-all", "unet, trained on clutter-all"),
+        ("pascal5i-fold0", "pascal5i_semantic-fold0", True, "unet"),
+        ("pascal5i-fold0", "pascal5i_base_only-fold0", False, "unet, trained on pascal5i_base_only"),
+        ("pascal5i", "pascal5i_base_only", False, "unet, trained on pascal5i_base_only"),
+        ("pascal5i", "pascal5i", True, "unet"),
+        ("pascal5i-fold0", "any", False, "unet"),
+        ("pascal5i-fold0", "pascal5i_semantic-fold1", False, "unet, trained on pascal5i_semantic-fold1"),
+        ("clutter-n4", "clutter-all", False, "unet, trained on clutter-all"),
     ],
 )
-def test_a_training_set_of_the_same_fold_is_not_foreign(dataset: str, trained_on: str, wanted: str) -> None:
+def test_a_label_tells_a_foreign_training_set(dataset: str, trained_on: str, home: bool, wanted: str) -> None:
     cell = write().cells[0]
-    assert label(Cell.model_validate(cell.model_dump() | {"dataset": dataset, "trained_on": trained_on})) == wanted
+    changes = {"dataset": dataset, "trained_on": trained_on, "home": home}
+    assert label(Cell.model_validate(cell.model_dump() | changes)) == wanted
+
+
+def test_a_claim_is_about_the_training_set_of_the_track() -> None:
+    job = write(home=True)
+    foreign = job.cells[0].model_copy(update={"trained_on": "abroad", "home": False, "scores": job.cells[1].scores})
+    claim = {"name": "it", "says": "So.", "source": "Table 1", "kind": "within", "of": {"system": "unet"}, "least": 0}
+    claim |= {"metric": "miou", "datasets": ["clutter"], "track": "scenes", "split": "test_one_shot"}
+    suite = job.suites[0].model_validate(job.suites[0].model_dump() | {"claims": [claim]})
+    job = job.model_copy(update={"suites": [suite], "cells": [foreign, job.cells[0]]})
+    (judged,) = judge_all(job, entries(job))["clutter"]
+    assert judged.checks[0].value == pytest.approx(0.5)  # abroad it has 0.8

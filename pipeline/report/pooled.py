@@ -15,7 +15,7 @@ Counts = NDArray[np.int64]
 
 
 def class_iou(columns: Arrays, *, threshold: float) -> Tally:
-    """Mean over classes of TP / (TP + FP + FN), pixels summed over all episodes of a class (OSLSM, section 6).
+    """Mean over classes of TP / (TP + FP + FN), pixels summed over all episodes of a class (the metric of OSLSM).
 
     Of `overlap`, with classes. Classes without an episode do not count; background is no class.
     """

@@ -248,6 +248,41 @@ def test_logits_reach_from_corner_to_corner():
     torch.testing.assert_close(corners, logits[..., [0, -1], :][..., [0, -1]])
 
 
+def rectangles(count):
+    """Masks (count, 64, 64) of one rectangle each."""
+    masks = torch.zeros(count, 64, 64)
+    for mask in masks:
+        height, width = torch.randint(16, 32, (2,)).tolist()
+        top, left = (int(torch.randint(0, 64 - length, ())) for length in (height, width))
+        mask[top : top + height, left : left + width] = 1
+    return masks
+
+
+def noisy_maps(masks, means):
+    """Features (B, 16, ., .) of the background's and the object's mean, which differ between episodes."""
+    shares = [F.adaptive_avg_pool2d(masks.unsqueeze(1), side) for side in (4, 4, 8)]
+    plain = [share * means[:, 1, :, None, None] + (1 - share) * means[:, 0, :, None, None] for share in shares]
+    return [[x + 0.3 * torch.randn_like(x) for _ in range(layers)] for x, layers in zip(plain, (1, 3, 3), strict=True)]
+
+
+@pytest.mark.slow
+def test_the_learner_segments_by_correlations_it_has_never_seen():
+    torch.manual_seed(0)
+    network, learner, ious = small(), Learner((1, 3, 3), (4, 8, 16)), []
+    network.learner = learner
+    optimizer = torch.optim.Adam(learner.parameters(), lr=0.01)
+    for _ in range(200):
+        means, support, query = torch.randn(4, 2, 16), rectangles(4), rectangles(4)
+        logits = enlarged(network.compare(noisy_maps(query, means), noisy_maps(support, means), support), (64, 64))
+        loss = F.cross_entropy(logits, query.long())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        found, true = logits[:, 1] > logits[:, 0], query == 1
+        ious.append(float((found & true).sum() / (found | true).sum()))
+    assert sum(ious[-30:]) / 30 > 0.6
+
+
 @pytest.mark.slow
 def test_overfits_an_episode_and_its_mask_matters():
     network, batch = small(learning_rate=0.01, accumulate=1), episode(queries=[(64, 64)])

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def code_files(*modules: str, root: Path = ROOT) -> list[str]:
     """Paths, relative to `root`, of the modules and of everything of the project that they import, sorted.
 
-    Imports inside functions count. Modules outside `root` (installed packages) do not.
+    Imports inside functions count, and so do tables (.tsv) beside a module that names them. Modules outside `root`
+    (installed packages) do not.
     """
     seen: set[str] = set()
     todo = list(modules)
@@ -22,7 +23,9 @@ def code_files(*modules: str, root: Path = ROOT) -> list[str]:
         if path is not None and path not in seen:
             seen.add(path)
             stamp = (root / path).stat()
-            todo += _imports(root / path, path, stamp.st_mtime_ns, stamp.st_size)
+            imports, tables = _read(root / path, path, stamp.st_mtime_ns, stamp.st_size)
+            todo += imports
+            seen |= {table for table in tables if (root / table).is_file()}
     return sorted(seen)
 
 
@@ -43,9 +46,10 @@ def _locate(module: str, root: Path) -> str | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _imports(file: Path, relative: str, _mtime: int, _size: int) -> tuple[str, ...]:
+def _read(file: Path, relative: str, _mtime: int, _size: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Modules that a file imports, and paths of tables beside it that it names."""
     package = relative.removesuffix(".py").split("/")[:-1]
-    found = _parents([*package, "_"])
+    found, tables = _parents([*package, "_"]), []
     for node in ast.walk(ast.parse(file.read_text(), filename=relative)):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -55,7 +59,9 @@ def _imports(file: Path, relative: str, _mtime: int, _size: int) -> tuple[str, .
             parts = parts + (node.module.split(".") if node.module else [])
             found += [".".join(parts), *_parents(parts)]
             found += [".".join([*parts, alias.name]) for alias in node.names]
-    return tuple(found)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".tsv"):
+            tables.append("/".join([*package, node.value]))
+    return tuple(found), tuple(tables)
 
 
 def _parents(parts: list[str]) -> list[str]:

@@ -36,6 +36,13 @@ def test_what_is_only_loaded_by_name_does_not(project):
     assert code_files("a", root=root) == ["a.py"]
 
 
+def test_tables_beside_a_module_that_names_them_count(project):
+    root = project(p__a="TABLE = 'items.tsv'\nOTHER = 'missing.tsv'\n", p__b="")
+    for name in ("p/items.tsv", "p/unnamed.tsv", "items.tsv"):
+        (root / name).write_text("1\n")
+    assert code_files("p.a", root=root) == ["p/a.py", "p/items.tsv"]
+
+
 def test_circles_end(project):
     root = project(a="import b\n", b="import a\n")
     assert code_files("a", root=root) == code_files("b", root=root) == ["a.py", "b.py"]

@@ -258,6 +258,7 @@ rule write_page:
         scores=plan.scores,
         models=plan.outputs("train"),
         sources=plan.outputs("download"),
+        banks=plan.outputs("texturize"),
         suites=plan.suite_data(),
         code=plan.code("pipeline.report.__main__", "pipeline.report.page"),
         template="pipeline/report/page.html.j2",

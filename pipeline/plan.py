@@ -13,7 +13,7 @@ from pipeline.errors import UserError, nearest
 from pipeline.jobs import Job, Jobs
 from pipeline.manifest import canonical, digest_text, write_atomic
 from pipeline.plugin import Enters, System, find_plugins, systems
-from pipeline.report.job import Cell, ReportJob
+from pipeline.report.job import Cell, Metric, ReportJob
 from pipeline.report.job import Suite as ReportedSuite
 from pipeline.settings import Profile, Settings, by_profile, load_settings
 from pipeline.suite import (
@@ -171,7 +171,7 @@ class Plan:
                     paper=suite.paper,
                     published=f"pipeline/suites/{name}/published.tsv",
                     recorded=f"pipeline/suites/{name}/recorded.tsv",
-                    metrics=suite.metrics,
+                    metrics={name: _of_profile(metric, self.settings) for name, metric in suite.metrics.items()},
                     tracks={track: facts.title for track, facts in suite.tracks.items()},
                     figures=suite.shown.figures,
                     claims=suite.shown.claims,
@@ -185,6 +185,7 @@ class Plan:
             ],
             cells=self.cells,
             sources=self.outputs("download"),
+            banks=self.outputs("texturize"),
         )
 
     def _facts(self, suite: str) -> dict[str, list[str]]:
@@ -213,6 +214,12 @@ def _at_home(system: System, enters: Enters, track: Track) -> bool:
 
 def _chosen(system: System, enters: Enters) -> bool:
     return enters.variants is None or (system.variant or "base") in enters.variants
+
+
+def _of_profile(metric: Metric, settings: Settings) -> Metric:
+    """The metric with those of its parameters that are given by profile resolved."""
+    given = {name: by_profile(value, settings.profile) for name, value in metric.parameters.items()}
+    return metric.model_copy(update={"parameters": given})
 
 
 def _takes_part(system: System, enters: Enters, profile: Profile) -> bool:

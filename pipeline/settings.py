@@ -44,6 +44,7 @@ class Settings(Facts):
     texture_patches: Counts
     texture_characters: Counts
     texture_trainings: Counts
+    texture_classes: str
     pascal_folds: Folds
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision

@@ -35,7 +35,7 @@ class Gallery(Facts):
     renderer: str
     sources: list[str]
     parameters: dict[str, Any] = {}
-    """Keyword arguments; any value may be given by profile."""
+    """Keyword arguments; any value may be given by profile, and `{settings.name}` is that setting."""
 
 
 class Dataset(Facts):
@@ -50,7 +50,7 @@ class Dataset(Facts):
     train_list: str = "train"
     """The table's name for what its train split was drawn from."""
     parameters: dict[str, Any] = {}
-    """The renderer's keyword arguments; `{n}` stands for the level, and any value may be given by profile."""
+    """The renderer's keyword arguments; `{n}` stands for the level. Any value may be given by profile, or by split."""
     splits: dict[str, Count]
     """Split -> episodes, before the budget; 0 leaves the split out, in the profiles that say so."""
     stream: bool | dict[str, bool] = False
@@ -195,7 +195,7 @@ def find_split(suite: Suite, dataset: str, split: str, settings: Settings) -> Sp
         sources=facts.sources,
         banks={bank: find_bank(suite, bank, settings) for bank in facts.banks},
         galleries={gallery: find_gallery(suite, gallery, settings) for gallery in facts.galleries},
-        parameters=_fill({k: by_profile(v, settings.profile) for k, v in facts.parameters.items()}, level),
+        parameters=_fill(_given(facts, split, settings), level),
         episodes=min(wanted, full),
         oracles=facts.oracles,
         stream=split == "train" and (settings.stream or by_profile(facts.stream, settings.profile)),
@@ -258,9 +258,8 @@ def find_gallery(suite: Suite, name: str, settings: Settings) -> Gallery:
     if name not in suite.galleries:
         raise UserError(f"the suite describes no gallery '{name}'; {nearest(name, suite.galleries)}")
     facts = suite.galleries[name]
-    return facts.model_copy(
-        update={"parameters": {k: by_profile(v, settings.profile) for k, v in facts.parameters.items()}}
-    )
+    given = {k: by_profile(v, settings.profile) for k, v in facts.parameters.items()}
+    return facts.model_copy(update={"parameters": _fill(given, {"settings": settings})})
 
 
 def train_list(suite: Suite, train_set: str) -> str:
@@ -272,7 +271,14 @@ def _matches(pattern: str, dataset: str) -> re.Match[str] | None:
     return re.fullmatch(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[a-z0-9]+)", re.escape(pattern)), dataset)
 
 
-def _fill(parameters: Mapping[str, Any], level: Mapping[str, str]) -> dict[str, Any]:
+def _given(facts: Dataset, split: str, settings: Settings) -> dict[str, Any]:
+    """The renderer's parameters for one split under the profile."""
+    given = {name: by_profile(value, settings.profile) for name, value in facts.parameters.items()}
+    each = set(facts.splits)
+    return {name: v[split] if isinstance(v, Mapping) and set(v) == each else v for name, v in given.items()}
+
+
+def _fill(parameters: Mapping[str, Any], level: Mapping[str, Any]) -> dict[str, Any]:
     filled = {}
     for name, value in parameters.items():
         text = value.format(**level) if isinstance(value, str) else value

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError, nearest
-from pipeline.report import pooled
+from pipeline.report import patches, pooled
 from pipeline.report.tally import Arrays, Floats, Tally
 
 
@@ -27,7 +27,7 @@ def mean_iou(columns: Arrays, *, threshold: float) -> Tally:
 def best_iou(columns: Arrays) -> Tally:
     """The highest `mean_iou` over all thresholds that were counted, one for all rows.
 
-    It is chosen on the test episodes themselves, and so bounds what a fixed one reaches (arXiv 1807.02654, section 5).
+    It is chosen on the test episodes themselves, and so bounds what a fixed one reaches.
     """
     episodes, row = np.unique(columns["episode"], return_inverse=True)
     sums = [np.bincount(row, weights=iou(columns, threshold)) for threshold in pooled.thresholds(columns)]
@@ -61,6 +61,8 @@ AGGREGATES: dict[str, Callable[..., Tally]] = {
         best_iou,
         share_below,
         share,
+        patches.image_accuracy,
+        patches.patch_accuracy,
         pooled.class_iou,
         pooled.class_precision,
         pooled.class_recall,

@@ -82,5 +82,7 @@ class ReportJob(Facts):
     cells: list[Cell]
     sources: list[str]
     """Manifests of the raw sources behind the cells."""
+    banks: list[str] = []
+    """Manifests of the banks of textures behind them."""
     bootstrap: int = 1000
     """Resamples behind each interval."""

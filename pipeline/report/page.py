@@ -16,13 +16,14 @@ from pipeline.report.films import Reel, reels
 from pipeline.report.footing import PerClass, Size, Speed, per_class, sizes, speeds
 from pipeline.report.job import Cell, ReportJob, Suite
 from pipeline.report.learning import learning
+from pipeline.report.patch_rows import PatchRow, patch_rows
 from pipeline.report.pivot import Pivot, pivots
 from pipeline.report.published import read_published
 from pipeline.report.recorded import Recorded, read_recorded
 from pipeline.report.results import failures
 from pipeline.report.row import Row, label, metric_title, natural
 from pipeline.report.shots import by_shots
-from pipeline.report.shown import Above, Claim, Curve, Falls, Film, Levels, Shots, Sweep
+from pipeline.report.shown import Above, Claim, Curve, Falls, Film, Levels, Patches, Shots, Sweep
 from pipeline.report.strips import Strip, at_levels, strips
 from pipeline.report.table import Entry, entries, timings
 
@@ -40,6 +41,8 @@ class Section:
     """(title, figure)."""
     films: list[tuple[str, list[Reel]]]
     """(title, films)."""
+    patches: list[tuple[str, list[PatchRow]]]
+    """(title, a row a system and class)."""
     strips: dict[tuple[str, str], list[Strip]]
     """(data set, split) -> its first episodes, of the split that counts most in each track."""
     failures: list[str]
@@ -53,7 +56,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Source:
-    """A raw source: its manifest, and what the source table says of it."""
+    """A raw source, or a bank made of one: its manifest, and what the source table says of it."""
 
     name: str
     manifest: Manifest
@@ -68,6 +71,11 @@ class Source:
         """`sample`, `mirror` or `network`."""
         return str(self.manifest.notes.get("origin", "unknown"))
 
+    @property
+    def trunk(self) -> str:
+        """Whose filters the textures of a bank were synthesized with: `vgg19`, `random`; empty where none were."""
+        return str(self.manifest.notes.get("trunk", ""))
+
 
 def render(job: ReportJob) -> str:
     """The page as text; equal inputs give equal bytes, apart from the lines that tell seconds."""
@@ -77,7 +85,10 @@ def render(job: ReportJob) -> str:
         _section(suite, job, [entry for entry in found if entry.row.suite == suite.name], judged[suite.name])
         for suite in job.suites
     ]
-    sources = [Source(Path(path).stem, read_manifest(Path(path))) for path in sorted(job.sources)]
+    sources, banks = (
+        [Source(Path(path).stem, read_manifest(Path(path))) for path in sorted(paths)]
+        for paths in (job.sources, job.banks)
+    )
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -89,7 +100,12 @@ def render(job: ReportJob) -> str:
     for function in (percent, signed, duration, measured, metric_title, label, systems):
         environment.filters[function.__name__] = function
     return environment.get_template("page.html.j2").render(
-        job=job, sections=sections, sources=sources, facts=_facts(job, found), sample=_is_sample(job, sources)
+        job=job,
+        sections=sections,
+        sources=sources,
+        banks=banks,
+        facts=_facts(job, found),
+        sample=_is_sample(job, sources),
     )
 
 
@@ -146,6 +162,11 @@ def _section(suite: Suite, job: ReportJob, found: Sequence[Entry], judged: list[
             (plot.title, reels(plot, sound, suite.metrics[plot.metric]))
             for plot in suite.figures
             if isinstance(plot, Film)
+        ],
+        patches=[
+            (plot.title, patch_rows(plot, sound, suite.metrics[plot.metric]))
+            for plot in suite.figures
+            if isinstance(plot, Patches)
         ],
         strips=_strips(suite, sound, splits),
         failures=list(dict.fromkeys(reason for cell in cells for reason in failures(cell))),

@@ -65,6 +65,16 @@ class Film(Facts):
     """None means all that enter the track."""
 
 
+class Patches(Facts):
+    """The best and the worst patches of every class, of a track whose `kept` is `supports`: a row a class and system."""
+
+    kind: Literal["patches"]
+    title: str
+    track: str
+    metric: str
+    """Of the aggregate `patch_accuracy`."""
+
+
 class Shots(Facts):
     """A metric against the number of supports on one data set: a line a system with its intervals."""
 
@@ -78,7 +88,7 @@ class Shots(Facts):
     """None means all that enter the track."""
 
 
-Figure = Annotated[Curve | Sweep | Levels | Shots | Film, Field(discriminator="kind")]
+Figure = Annotated[Curve | Sweep | Levels | Shots | Film | Patches, Field(discriminator="kind")]
 
 
 class Line(Facts):

@@ -130,7 +130,8 @@ def _most_shots(cell: Cell) -> int:
 
 
 def _score(metric: str, single: Mapping[int, float], episode: str) -> str:
-    return f"{metric_title(metric)} {single.get(int(episode), np.nan):.2f}"
+    value = single.get(int(episode), np.nan)
+    return "" if np.isnan(value) else f"{metric_title(metric)} {value:.2f}"  # a few metrics say nothing of one episode
 
 
 def _episodes(names: Sequence[str]) -> list[str]:

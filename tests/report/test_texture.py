@@ -9,7 +9,7 @@ from pipeline.plan import Plan
 from pipeline.report.published import Published, read_published
 from pipeline.report.shown import Above, Falls, Flat
 from pipeline.settings import PROFILES, load_settings
-from pipeline.suite import Suite, find_split, levels, load_suites
+from pipeline.suite import Suite, find_gallery, find_split, levels, load_suites
 
 FOLDER = ROOT / "pipeline" / "suites" / "texture"
 
@@ -82,3 +82,31 @@ def test_the_papers_own_numbers_bear_out_every_claim(suite: Suite, rows: list[Pu
             assert values == sorted(values, reverse=True), claim.name
         elif not isinstance(claim, Flat):
             assert all((claim.least or 0) < v < (claim.most or 1) for v in values), claim.name
+
+
+@pytest.mark.parametrize(("split", "patch"), [("train", 256), ("test", 64)])
+def test_characters_are_trained_on_with_whole_textures(suite: Suite, split: str, patch: int) -> None:
+    """A variable-patch model cuts references of every size from them."""
+    settings = load_settings(ROOT / "params.yaml", {"suites": "texture", "profile": "lite"})
+    for dataset in ("texturized_omniglot-n8", "texturized_omniglot-n8_background", "texturized_omniglot-n8_paper"):
+        assert find_split(suite, dataset, split, settings).parameters["patch"] == patch
+
+
+def test_a_folder_of_own_classes_is_handed_to_the_gallery(suite: Suite) -> None:
+    settings = load_settings(ROOT / "params.yaml", {"suites": "texture", "texture_classes": "photos of mine"})
+    assert find_gallery(suite, "texture_classes", settings).parameters["folder"] == "photos of mine"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_patches_of_metric_and_gallery_agree(suite: Suite, profile: str) -> None:
+    settings = load_settings(ROOT / "params.yaml", {"suites": "texture", "profile": profile})
+    each = find_gallery(suite, "texture_classes", settings).parameters["patches"]
+    assert suite.metrics["accuracy"].parameters["patches"][profile] == 5 * each
+
+
+def test_sequences_are_as_long_as_their_frames_after_the_first(suite: Suite) -> None:
+    """50, 60, 40, 52 and 80 frames, as the DAVIS 2016 archive has them; the sample has two clips."""
+    splits = suite.datasets["davis16"].splits
+    lengths = {name: count for name, count in splits.items() if isinstance(count, dict)}
+    assert [count["paper"] + 1 for count in lengths.values()] == [50, 60, 40, 52, 80]
+    assert [name for name, count in lengths.items() if count["sample"]] == ["blackswan", "dog"]

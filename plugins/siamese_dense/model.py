@@ -65,10 +65,13 @@ class Metric(nn.Module):
     """Logit that two cells have the same label: sum_d alpha_d |f_d(q) - f_d(s)| + beta."""
 
     def __init__(self, channels: int) -> None:
-        """Starts as minus the mean distance, so that the nearest cell is the most similar one from the first."""
+        """Starts as 1 minus the mean distance, so that the nearest cell is the most similar one from the first.
+
+        Most pairs have the same label: without the 1, the first steps would raise alpha above 0 and turn that round.
+        """
         super().__init__()
         self.alpha = nn.Parameter(torch.full((channels,), -1 / channels))
-        self.beta = nn.Parameter(torch.zeros(()))
+        self.beta = nn.Parameter(torch.ones(()))
 
     def forward(self, queries: Tensor, supports: Tensor) -> Tensor:
         """Cells (n, C) and (m, C) -> logits (n, m), without a table of n x m x C numbers.

@@ -122,12 +122,12 @@ def test_nothing_is_dropped_while_training():
 
 
 def test_learns_a_pair():
-    network = small(width=16, samples=40, learning_rate=0.001, metric_rate=0.01)
+    network = small(width=16, samples=40, learning_rate=0.01, metric_rate=0.001)
     (stage,) = network.stages
     stage.setup(CPU, torch.float32)
     torch.manual_seed(0)
     losses = [float(stage.step([batch()], n)["loss"]) for n in range(30)]
-    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    assert sum(losses[-5:]) < 0.3 * sum(losses[:5])
 
 
 def test_a_pretrained_trunk_stays_known_as_such():

@@ -5,7 +5,7 @@ The archive holds for episode e: `e/support<k>` (h, w, 3) and `e/query<q>` (H, W
 `e/truth<q>` (H, W) index masks and `e/prediction<q>` (O, H, W) probabilities, all uint8 (probabilities times 255). Where
 images recur, the episode with the lowest IoU is there as well.
 Where a track keeps a film, there is `e/film` (h, w, 4) of every episode: its first query made small, with the
-probability of object 1; where it keeps supports, `e/shown` (h, w, 3) is the first support of the first episode with it.
+probability of object 1; where it keeps supports, `e/shown` (h, w, 3) is the first support, in one of the episodes with it.
 """
 
 from pathlib import Path

@@ -51,11 +51,13 @@ def _rows(cell: Cell, archive: Path, metric: Metric) -> list[PatchRow]:
     ranks = ranking(seeds_of(cell, metric.statistic)[0], **given)
     rows = []
     with np.load(archive) as arrays:
+        kept = [name for name in arrays.files if name.endswith("/shown")]
+        named = {int(name.partition("/")[0]) % given["patches"]: name for name in kept}
         for kind in sorted({rank.kind for rank in ranks}):
             shown = [
-                RankedPatch(uri(arrays[f"{rank.number}/shown"]), rank.train, rank.test)
+                RankedPatch(uri(arrays[named[rank.number]]), rank.train, rank.test)
                 for rank in ranks
-                if rank.kind == kind and f"{rank.number}/shown" in arrays.files
+                if rank.kind == kind and rank.number in named
             ]
             count = min(MOST, len(shown) // 2)
             rows.append(PatchRow(cell.system, kind, shown[:count], shown[len(shown) - count :]))

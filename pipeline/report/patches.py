@@ -57,7 +57,7 @@ class Rank:
     """One patch."""
 
     number: int
-    """The episode that shows it first."""
+    """The remainder, by the number of patches, of the episodes that show it."""
     kind: int
     """Its class."""
     train: float

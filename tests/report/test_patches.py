@@ -10,6 +10,7 @@ from pipeline.report.job import Cell, Metric
 from pipeline.report.patch_rows import patch_rows
 from pipeline.report.patches import image_accuracy, patch_accuracy, ranking, segmented
 from pipeline.report.shown import Patches
+from pipeline.report.strips import uri
 from tests.report.miniature import cell
 
 GIVEN = {"threshold": 0.9, "share": 0.3}
@@ -90,7 +91,7 @@ def test_a_row_shows_the_best_and_the_worst_patches(tmp_path: Path, monkeypatch:
     listed = {name: values.tolist() for name, values in rows.items()}
     scores = {"recipe": {}, "code": "", "inputs": {}, "complete": True, "weights": "none"}
     write_json(Path("net.json"), {**scores, "statistics": {1: {"overlap": listed}}})
-    np.savez_compressed("net.npz", **{f"{p}/shown": np.full((2, 2, 3), p, np.uint8) for p in range(4)})
+    np.savez_compressed("net.npz", **{f"{p + 4 * (p % 3)}/shown": np.full((2, 2, 3), p, np.uint8) for p in range(4)})
     metric = Metric(statistic="overlap", aggregate="patch_accuracy", parameters={**GIVEN, "patches": 4, "pick": "best"})
     plot = Patches(kind="patches", title="Patches", track=asked.track, metric="accuracy")
     found = patch_rows(plot, [asked], metric)
@@ -98,3 +99,4 @@ def test_a_row_shows_the_best_and_the_worst_patches(tmp_path: Path, monkeypatch:
         (1, [1], [0]),
         (2, [0.75], [0.25]),
     ]
+    assert found[0].best[0].picture == uri(np.zeros((2, 2, 3), np.uint8))

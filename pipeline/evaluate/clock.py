@@ -15,7 +15,7 @@ from pipeline.evaluate.score import predict
 from pipeline.scores import EpisodeTime
 from pipeline.segmenter import Batch, Segmenter
 
-PATIENCE = 10.0
+PATIENCE = 3.0
 """Seconds after which no further episode is timed, for each number of shots."""
 
 

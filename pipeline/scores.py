@@ -2,10 +2,11 @@
 
 Beside `seed0.json` lie `seed0.npz` (pictures) and `seed0.timing.json` (seconds and device, outside every digest).
 The archive holds for episode e: `e/support<k>` (h, w, 3) and `e/query<q>` (H, W, 3) images, `e/mask<k>` (h, w) and
-`e/truth<q>` (H, W) index masks and `e/prediction<q>` (O, H, W) probabilities, all uint8 (probabilities times 255). Where
-images recur, the episode with the lowest IoU is there as well.
+`e/truth<q>` (H, W) index masks and `e/prediction<q>` (O, H, W) probabilities, all uint8 (probabilities times 255).
+Where images recur, the episode with the lowest IoU is there as well.
 Where a track keeps a film, there is `e/film` (h, w, 4) of every episode: its first query made small, with the
-probability of object 1; where it keeps supports, `e/shown` (h, w, 3) is the first support, in one of the episodes with it.
+probability of object 1; where it keeps supports, `e/shown` (h, w, 3) is the first support, in one of the episodes with
+it.
 """
 
 from pathlib import Path

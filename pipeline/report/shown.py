@@ -66,7 +66,7 @@ class Film(Facts):
 
 
 class Patches(Facts):
-    """The best and the worst patches of every class, of a track whose `kept` is `supports`: a row a class and system."""
+    """The best and the worst patches of each class, a row a class and system; the `kept` of its track is `supports`."""
 
     kind: Literal["patches"]
     title: str

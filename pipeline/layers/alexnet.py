@@ -18,7 +18,9 @@ from pipeline.layers.vgg16_classifier import dense
 
 Layout = Literal["caffe", "torchvision"]
 KERNEL, OFFSET = 63, 18
-"""Of FCN-AlexNet's transposed convolution, and its crop: cell i is centred on pixel 32 i + 13 (first padding 100)."""
+"""Of FCN-AlexNet's transposed convolution, and its crop."""
+CELL = 13
+"""FCN-AlexNet's cell i is centred on pixel 32 i + 13 (first padding 100)."""
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from pipeline.layers.alexnet import CELL, FcnAlexNet
 from pipeline.layers.cells import Grid
 from pipeline.layers.fcn32 import STRIDE, Fcn32
 from pipeline.layers.squeezenet import SqueezeNet, prepared
 from pipeline.layers.vgg import normalized
 
-Features = Literal["fcn", "squeezenet"]
+Features = Literal["fcn", "squeezenet", "alexnet"]
 EXTRACTOR = "extractor."
 """Of the tensors of an FCN-32s classifier that make its features."""
 
@@ -75,10 +76,27 @@ class SqueezeNetCells(CellFeatures):
         return self.network.maps(prepared(images))[-1]
 
 
+class AlexNetCells(CellFeatures):
+    """fc7 of ImageNet's AlexNet in torchvision's layout: 4,096 numbers for every 32 pixels; 57,003,840 parameters."""
+
+    def __init__(self, width: int, weights: Mapping[str, Tensor] | None) -> None:
+        """`weights` are torchvision's, of full `width`; None leaves them as they are drawn."""
+        super().__init__()
+        self.network = FcnAlexNet("torchvision", width=width)
+        self.grid = Grid(STRIDE, CELL)
+        if weights is not None:
+            self.network.load_published(weights)
+            self.began(True)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """fc7 after its ReLU."""
+        return self.network.features(normalized(images))
+
+
 def frozen_cells(
     features: Features, width: int, weights: Mapping[str, Mapping[str, Tensor]] | None
-) -> FcnCells | SqueezeNetCells:
-    """The network that `features` names: `weights` hold a trained `fcn` or, as `trunk`, a published SqueezeNet.
+) -> FcnCells | SqueezeNetCells | AlexNetCells:
+    """The network that `features` names: `weights` hold a trained `fcn` or, as `trunk`, a published network.
 
     FCN-32s: VGG-16 with a first padding of 100, fc6 4096 (7x7), fc7 4096 (1x1), channels divided by `width`;
     134,260,544 parameters. Without weights it is as it was drawn.
@@ -86,6 +104,8 @@ def frozen_cells(
     given = weights or {}
     if features == "squeezenet":
         return SqueezeNetCells(given.get("trunk"))
+    if features == "alexnet":
+        return AlexNetCells(width, given.get("trunk"))
     return FcnCells(Fcn32(width=width, first_padding=100), given.get("fcn"))
 
 

@@ -21,8 +21,8 @@ def build(
 ) -> "LogisticRegression":
     """Frozen features, and nothing to train before an episode; `penalty` is C.
 
-    They are fc7 of a trained FCN-32s (4,096 numbers every 32 pixels: 16x16 cells of 500x500 pixels) or fire9 of
-    SqueezeNet 1.1 (512 every 16: 30x30 cells).
+    They are fc7 of a trained FCN-32s or of AlexNet (4,096 numbers every 32 pixels: 16x16 cells of 500x500 pixels) or
+    fire9 of SqueezeNet 1.1 (512 every 16: 30x30 cells).
     """
     return LogisticRegression(
         frozen_cells(features, width, weights), side=side, upsampling=upsampling, loss="logistic", penalty=penalty

@@ -151,6 +151,26 @@ def test_the_variant_takes_a_published_squeezenet():
         build_logreg(features="squeezenet", weights={"trunk": {}})
 
 
+def test_the_variant_takes_a_published_alexnet():
+    segmenter = build_logreg(features="alexnet", width=32).eval()
+    assert segmenter.trunk == "scratch"
+    assert segmenter.features.grid == Grid(stride=32, first=13)
+    frame = coloured((9, 9, 9))
+    with torch.no_grad():
+        assert segmenter.look(frame).shape == (128, 16, 16)
+    names = {"fc6": "classifier.1", "fc7": "classifier.4"}
+    published = {}
+    for name, value in segmenter.features.network.state_dict().items():
+        layer, _, kind = name.rpartition(".")
+        published[f"{names[layer]}.{kind}" if layer in names else name.removeprefix("alexnet.")] = (
+            value.flatten(1) if (layer in names and kind == "weight") else value
+        )
+    again = build_logreg(features="alexnet", width=32, weights={"trunk": published}).eval()
+    assert again.trunk == "pretrained"
+    with torch.no_grad():
+        assert torch.equal(again.look(frame), segmenter.look(frame))
+
+
 @pytest.mark.parametrize("build", BUILDERS)
 def test_remembered_features_change_no_bit_and_every_image_is_looked_at_once(build):
     torch.manual_seed(0)

@@ -1,0 +1,1 @@
+"""Layers of the GANs that learn from one image: OSMIS and One-Shot GAN."""

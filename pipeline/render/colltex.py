@@ -17,7 +17,7 @@ from pipeline.errors import UserError, nearest
 from pipeline.render.bits import set_span
 from pipeline.render.counted import Stream, below, draw_distinct, episode_keys
 from pipeline.render.jit import compiled
-from pipeline.render.patch import Place, copy_row, crop, place_apart, place_within
+from pipeline.render.patch import Place, copy_spans, crop, place_apart, place_within
 from pipeline.render.reference import LENGTH, check_sizes, read_bank, reference_layout, shrunk, stream_source
 from pipeline.render.stream import Replay, read_stream
 from pipeline.render.textures import Textures
@@ -53,6 +53,8 @@ class _Desk(NamedTuple):
     spans: Spans
     shown: NDArray[np.bool_]
     """Whether the k-th region belongs to the target."""
+    copied: NDArray[np.int64]
+    """(side * N, 3): what of the textures makes up the collage, as `copy_spans` takes it."""
 
 
 class CollTex:
@@ -165,6 +167,25 @@ def _place(
 
 
 @compiled
+def _cut_up(desk: _Desk, filled: int, mask: NDArray[np.uint8], side: int, size: int, over: NDArray[np.float64]) -> int:
+    # List which bytes of which texture go where in the collage, and mark the target's pixels; return how many spans.
+    count, anchors, spans = 0, desk.anchors, desk.spans
+    for row in range(side):
+        cells = row_cells(anchors, filled, row, side, over, spans)
+        for c in range(cells):
+            start = spans.start[c]
+            stop = spans.start[c + 1] if c + 1 < cells else side
+            k = anchors.region[spans.anchor[c]]
+            pixel = (desk.textures[k] * size + desk.tops[k] + row) * size + desk.lefts[k] + start
+            copied = desk.copied[count]
+            copied[0], copied[1], copied[2] = 3 * pixel, 3 * (row * side + start), 3 * (stop - start)
+            count += 1
+            if desk.shown[k]:
+                set_span(mask[row], start, stop)
+    return count
+
+
+@compiled
 def render_collages(
     keys: NDArray[np.uint64],
     textures: NDArray[np.uint8],
@@ -178,23 +199,14 @@ def render_collages(
     Into `images` (B, s, 3 s), packed `masks` (B, s, s / 8), zeroed, and `patches` (B, p, 3 p).
     """
     n, side, size = collage.most, images.shape[1], textures.shape[1]
-    room = np.empty((10, n), np.int64)
+    room, shown, copied = np.empty((10, n), np.int64), np.empty(n, np.bool_), np.empty((side * n, 3), np.int64)
     anchors, spans = Anchors(room[0], room[1], room[2]), Spans(room[3], room[4])
-    desk = _Desk(room[5], room[6], room[7], room[8], room[9], anchors, spans, np.empty(n, np.bool_))
-    over, stream = reciprocals(side), np.empty(1, np.uint64)
+    desk = _Desk(room[5], room[6], room[7], room[8], room[9], anchors, spans, shown, copied)
+    over, stream, bank = reciprocals(side), np.empty(1, np.uint64), textures.reshape(-1)
     for sample in range(len(keys)):
-        stream[0] = keys[sample]
+        stream[0], mask = keys[sample], masks[sample]
         filled, target = _choose(stream, desk, collage, textures.shape[0], side, size)
-        image, mask = images[sample], masks[sample]
-        for row in range(side):
-            cells = row_cells(anchors, filled, row, side, over, spans)
-            for c in range(cells):
-                start = spans.start[c]
-                stop = spans.start[c + 1] if c + 1 < cells else side
-                k = anchors.region[spans.anchor[c]]
-                source = textures[desk.textures[k], desk.tops[k] + row]
-                copy_row(source, 3 * (desk.lefts[k] + start), image[row], 3 * start, 3 * stop)
-                if desk.shown[k]:
-                    set_span(mask[row], start, stop)
+        count = _cut_up(desk, filled, mask, side, size, over)
+        copy_spans(bank, images[sample].reshape(-1), desk.copied[:count])
         place = _place(stream, desk, collage, mask, target, side, size)
         crop(textures[desk.textures[target]], place, patches[sample])

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from pipeline.render.counted import Stream, below
 from pipeline.render.jit import compiled
+from pipeline.render.memcpy import copy_bytes
 
 Place = tuple[int, int]
 """Row and column of a crop's first pixel."""
@@ -13,11 +14,18 @@ Place = tuple[int, int]
 @compiled
 def copy_row(source: NDArray[np.uint8], first: int, target: NDArray[np.uint8], start: int, stop: int) -> None:
     """Bytes start .. stop - 1 of `target` are those of `source` from `first` on; both are contiguous."""
-    # A loop becomes wide loads and stores where its indices count from 0, which are never negative; the assignment of
-    # slices is compiled to something four times slower.
-    read, written = source[first : first + stop - start], target[start:stop]
-    for i in range(len(written)):
-        written[i] = read[i]
+    copy_bytes(target, start, source, first, stop - start)
+
+
+@compiled
+def copy_spans(source: NDArray[np.uint8], target: NDArray[np.uint8], spans: NDArray[np.int64]) -> None:
+    """Copy spans (R, 3), each its first byte in `source`, its first byte in `target` and its length in bytes.
+
+    A loop of its own: where the next span is worked out between two copies, the processor looks too few of them ahead
+    to hide the time that a texture takes to come from memory.
+    """
+    for r in range(len(spans)):
+        copy_bytes(target, spans[r, 1], source, spans[r, 0], spans[r, 2])
 
 
 @compiled

@@ -10,7 +10,7 @@ from pipeline.render.counted import Stream, below, draw_distinct, uniform
 from pipeline.render.glyph_maps import GlyphMaps, paint
 from pipeline.render.jit import compiled
 from pipeline.render.omniglot import SIDE
-from pipeline.render.patch import copy_row, crop, place_within
+from pipeline.render.patch import copy_row, copy_spans, crop, place_within
 
 ATTEMPTS = 1000
 """Scenes without any such target in a row after which one with a smaller target is kept."""
@@ -146,10 +146,10 @@ def render_scenes(
     (B, s, s), of which there may be fewer, used in turn.
     """
     n, side, size = scene.characters, images.shape[1], textures.shape[1]
-    room = np.zeros((4, n + 1), np.int64)
-    runs = np.empty((side * side, 4), np.int32)
-    desk = _Desk(room[0], room[1], room[2], room[3], np.zeros(6, np.int64), np.zeros((side, 2), np.int64), runs)
-    stream = np.empty(1, np.uint64)
+    room, way, extent = np.zeros((4, n + 1), np.int64), np.zeros(6, np.int64), np.zeros((side, 2), np.int64)
+    runs, copied = np.empty((side * side, 4), np.int32), np.empty((side * side, 3), np.int64)
+    desk = _Desk(room[0], room[1], room[2], room[3], way, extent, runs)
+    stream, bank = np.empty(1, np.uint64), textures.reshape(-1)
     for sample in range(len(keys)):
         stream[0], image = keys[sample], images[sample]
         draw_distinct(stream, textures.shape[0], desk.textures[0 if scene.background else 1 :])
@@ -161,10 +161,11 @@ def render_scenes(
         for row in range(side if scene.background else 0):
             copy_row(textures[desk.textures[0], desk.tops[0] + row], 3 * desk.lefts[0], image[row], 0, 3 * side)
         for r in range(count):
-            row, start, stop, k = runs[r, 0], runs[r, 1], runs[r, 2], runs[r, 3]
-            source = textures[desk.textures[k], desk.tops[k] + row]
-            copy_row(source, 3 * (desk.lefts[k] + start), image[row], 3 * start, 3 * stop)
+            row, start, stop, k = desk.runs[r]
+            pixel = (desk.textures[k] * size + desk.tops[k] + row) * size + desk.lefts[k] + start
+            copied[r, 0], copied[r, 1], copied[r, 2] = 3 * pixel, 3 * (row * side + start), 3 * (stop - start)
             if k == target:
                 set_span(masks[sample, row], start, stop)
+        copy_spans(bank, image.reshape(-1), copied[:count])
         row, column = place_within(stream, side, scene.patch)
         crop(textures[desk.textures[target]], (desk.tops[target] + row, desk.lefts[target] + column), patches[sample])

@@ -31,6 +31,9 @@ class Variant(Parameters):
     """Instead of the plugin's own; None means those."""
     pretrained: dict[str, str] | None = None
     """Instead of the plugin's own; None means those."""
+    profiles: dict[Profile, Parameters] = {}
+    """What a profile changes of this variant: training that is shorter than the published one stands here, so that the
+    column `schedule` tells."""
 
 
 class Enters(Facts):
@@ -128,7 +131,8 @@ class System(Facts):
     def model_name(self) -> str:
         """The system whose model it uses: the plugin's own where the variant changes nothing about training."""
         own = self._own
-        changed = own.train or own.needs is not None or own.pretrained is not None
+        trains = [own, *own.profiles.values()]
+        changed = any(choice.train for choice in trains) or own.needs is not None or own.pretrained is not None
         return self.name if changed else self.plugin
 
     @property
@@ -154,12 +158,13 @@ def systems(plugins: Mapping[str, PluginFacts], profile: Profile) -> Iterator[Sy
         overrides = facts.profiles.get(profile, Parameters())
         for variant in [None, *facts.variants]:
             own = Variant() if variant is None else facts.variants[variant]
+            last = own.profiles.get(profile, Parameters())
             yield System(
                 plugin=plugin,
                 variant=variant,
                 facts=facts,
-                train=facts.train | overrides.train | own.train,
-                evaluate=facts.evaluate | overrides.evaluate | own.evaluate,
+                train=facts.train | overrides.train | own.train | last.train,
+                evaluate=facts.evaluate | overrides.evaluate | own.evaluate | last.evaluate,
                 published=facts.train | own.train,
             )
 
@@ -180,6 +185,7 @@ def _check_build(path: Path, facts: PluginFacts) -> None:
         raise UserError(f"{where}: build takes keywords only; write `def build(*, ...)`")
     known = {a.arg for a in build.args.kwonlyargs}
     choices: list[PluginFacts | Parameters] = [facts, *facts.profiles.values(), *facts.variants.values()]
+    choices += [choice for variant in facts.variants.values() for choice in variant.profiles.values()]
     for choice in choices:
         for key in [*choice.train, *choice.evaluate]:
             if key not in known and build.args.kwarg is None:

@@ -247,6 +247,12 @@ def test_the_schedule_is_the_least_share_of_the_published_training():
     assert shares["template_matching"] is None
 
 
+def test_the_schedule_of_a_short_variant_is_a_share_of_what_is_published():
+    shares = {cell.system: cell.schedule for cell in plan("lite", suites="texture").cells}
+    assert shares["texture_net"] == shares["texture_net-variable_patch"] == 160_000 / 8_000_000
+    assert shares["texture_net-narrow"] == shares["texture_net-narrow_variable_patch"] == 6_000 / 8_000_000
+
+
 def test_a_split_that_no_track_asks_for_can_be_rendered(toys):
     found = toys()
     job = found.find("render", "data/episodes/sample/clutter-n7/val_train-instances.json")

@@ -49,6 +49,15 @@ def test_a_variant_comes_before_the_profile_and_the_profile_before_the_rest(plug
     assert next(systems(found, "sample")).train == {"width": 8, "samples": 100}
 
 
+def test_what_a_profile_changes_of_a_variant_comes_first_of_all_and_is_not_published(plugins):
+    short = {"train": {"width": 32}, "profiles": {"lite": {"train": {"samples": 5}}}}
+    found = plugins(variants={"wide": short, "quick": {"profiles": {"lite": {"train": {"samples": 7}}}}})
+    values = {s.name: (s.train["width"], s.train["samples"], s.published["samples"]) for s in systems(found, "lite")}
+    assert values == {"some": (16, 100, 100), "some-wide": (32, 5, 100), "some-quick": (16, 7, 100)}
+    assert [s.train["samples"] for s in systems(found, "sample")] == [100, 100, 100]
+    assert [s.model_name for s in systems(found, "lite")] == ["some", "some-wide", "some-quick"]
+
+
 def test_a_variant_of_evaluation_alone_uses_the_model_of_its_plugin(plugins):
     names = {s.name: s.model_name for s in systems(plugins(), "sample")}
     assert names == {"some": "some", "some-wide": "some-wide", "some-sharp": "some"}
@@ -72,6 +81,10 @@ BAD = {
     "a share of no card": ({"gpu": 5}, "'gpu'.*found 5"),
     "a parameter that build does not know": ({"train": {"widht": 8}}, "no parameter 'widht'; did you mean 'width'"),
     "one of a variant": ({"variants": {"big": {"train": {"size": 8}}}}, "no parameter 'size'; known: samples, sharp"),
+    "one of a variant's profile": (
+        {"variants": {"big": {"profiles": {"lite": {"train": {"sample": 8}}}}}},
+        "no parameter 'sample'; did you mean 'samples'",
+    ),
     "no build": ({"model": "def make(): ...\n"}, r"model.py defines no build: add"),
     "a build with positional arguments": ({"model": "def build(width): ...\n"}, r"keywords only; write"),
     "no model.py": ({"model": None}, "model.py is missing"),

@@ -38,10 +38,8 @@ def build(
     variable: bool = False,
     patches: Sequence[int] = tuple(range(16, 129, 8)),
     samples: int = 8_000_000,
-    tuning_samples: int = 800_000,
     batch: int = 8,
     learning_rate: float = 1e-5,
-    tuning_rate: float = 1e-5,
     calibration: int = 64,
     weights: Mapping[str, Mapping[str, Tensor]] | None = None,
 ) -> "TextureNet":
@@ -72,9 +70,9 @@ def build(
         Segment(
             network,
             name="tune" if variable else "segment",
-            samples=tuning_samples if variable else samples,
+            samples=samples,
             batch=batch,
-            learning_rate=tuning_rate if variable else learning_rate,
+            learning_rate=learning_rate,
             sides=tuple(patches) if variable else (patch,),
             calibration=calibration,
             train_trunk=not pretrained or otherwise == "trained",

@@ -1,16 +1,14 @@
 """Films: every frame of a video with the predicted mask over it, as a GIF inside the page."""
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from pipeline.gif import gif
 from pipeline.report.aggregates import best_threshold
 from pipeline.report.job import Cell, Metric
 from pipeline.report.results import seeds_of, tallies
@@ -19,11 +17,6 @@ from pipeline.report.shown import Film
 from pipeline.report.strips import OBJECTS
 
 Pixels = NDArray[np.uint8]
-
-COLOURS = 64
-"""Of a film's palette: what its bytes are mostly decided by."""
-MILLISECONDS = 100
-"""Each frame is shown for; DAVIS has 24 frames a second."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +51,6 @@ def overlay(frame: Pixels, threshold: float) -> Pixels:
     tint = np.array(OBJECTS[2], np.uint16)
     picture[likely] = ((picture[likely].astype(np.uint16) + tint) // 2).astype(np.uint8)
     return picture
-
-
-def gif(pictures: Sequence[Pixels]) -> bytes:
-    """Pictures (h, w, 3) of one size as an endless GIF."""
-    reduce: dict[str, Any] = {"colors": COLOURS, "method": Image.Quantize.MEDIANCUT, "dither": Image.Dither.NONE}
-    # One palette, from all frames below one another: frames with palettes of their own flicker.
-    palette = Image.fromarray(np.concatenate(pictures[:: max(1, len(pictures) // 5)])).quantize(**reduce)
-    frames = [Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
-    data = io.BytesIO()
-    frames[0].save(data, "GIF", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0, optimize=False)
-    return data.getvalue()
 
 
 def _reel(cell: Cell, archive: Path, metric: Metric) -> Reel | None:

@@ -28,8 +28,12 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def read_picture(path: Path) -> Tensor:
+    """(3, H, W) uint8 of the picture in a file, as `as_rgb` has it; `UserError` where there is none."""
+    return as_rgb(open_picture(path))
+
+
+def as_rgb(image: Image.Image) -> Tensor:
     """(3, H, W) uint8; what is transparent shows white, 16-bit pictures lose their lower half."""
-    image = open_picture(path)
     if image.mode.startswith("I"):
         grey = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
         image = Image.fromarray(grey)

@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from pipeline.evaluate.film import SIDE, film_frames
+from pipeline.gif import gif
 from pipeline.manifest import write_json
 from pipeline.report.aggregates import best_iou, best_threshold
-from pipeline.report.films import gif, overlay, reels
+from pipeline.report.films import overlay, reels
 from pipeline.report.job import Cell, Metric
 from pipeline.report.shown import Film
 from tests.report.miniature import cell

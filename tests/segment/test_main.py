@@ -56,8 +56,8 @@ def folder(tmp_path, monkeypatch):
     return publish("texture_net", **TEXTURES)
 
 
-def segment(monkeypatch, *arguments: str, model: str = "texture_net") -> None:
-    command = ["segment", "zebra.png", "--model", MODEL.format(model), "--device", "cpu", "--threads", "1", *arguments]
+def segment(monkeypatch, *arguments: str, model: str = "texture_net", image: str = "zebra.png") -> None:
+    command = ["segment", image, "--model", MODEL.format(model), "--device", "cpu", "--threads", "1", *arguments]
     monkeypatch.setattr(sys, "argv", command)
     main()
 
@@ -102,6 +102,62 @@ def test_a_system_of_another_study_segments_too(folder, monkeypatch):
     publish("siamese_unet", features=2)
     segment(monkeypatch, "--box", "0,0,32,32", model="siamese_unet")
     assert read_picture(Path("zebra-mask.png")).shape == (3, 64, 96)
+
+
+def frames(count: int = 3) -> list[np.ndarray]:
+    return list(np.random.default_rng(1).integers(0, 256, (count, 48, 64, 3), dtype=np.uint8))
+
+
+def clip_in(kind: str) -> list[np.ndarray]:
+    """Write the same clip as `clip`, `clip.webp` or `clip.gif`; the frames as they will be read."""
+    pictures = [Image.fromarray(pixels) for pixels in frames()]
+    if kind == "folder":
+        Path("clip").mkdir()
+        for k, picture in enumerate(pictures):
+            picture.save(f"clip/frame{9 + k}.png")  # 9, 10, 11: by number, not by letter
+        return frames()
+    more = {"webp": {"lossless": True}, "gif": {}}[kind]
+    pictures[0].save(f"clip.{kind}", save_all=True, append_images=pictures[1:], **more)
+    with Image.open(f"clip.{kind}") as image:
+        found = []
+        for k in range(3):
+            image.seek(k)
+            found.append(np.asarray(image.convert("RGB")))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "last"),
+    [("folder", "clip", "frame11"), ("webp", "clip.webp", "00002"), ("gif", "clip.gif", "00002")],
+)
+def test_every_frame_of_a_clip_is_segmented_by_a_box_in_the_first(folder, monkeypatch, capsys, kind, path, last):
+    given = torch.from_numpy(np.stack(clip_in(kind))).permute(0, 3, 1, 2)
+    segment(monkeypatch, "--box", "10,20,32,24", "--output", "out", image=path)
+    masks = sorted(Path("out/clip-mask").iterdir(), key=lambda mask: (len(mask.name), mask.name))
+    assert (len(masks), masks[-1].stem) == (3, last)
+    for mask, frame in zip(masks, given[:, None], strict=True):
+        with torch.no_grad():
+            wanted = folder(frame, given[:1, :, 20:44, 10:42]).sigmoid()[0] > 0.5
+        assert torch.equal(read_picture(mask)[0] > 0, wanted)
+    with Image.open("out/clip-overlay.gif") as shown:
+        assert (shown.n_frames, shown.size) == (3, (64, 48))  # type: ignore[attr-defined]
+    assert capsys.readouterr().out.startswith("wrote out/clip-mask/ (3 masks)\nwrote out/clip-overlay.gif\n")
+
+
+def test_a_clip_with_a_bad_frame_keeps_the_masks_before_it(folder, monkeypatch):
+    clip_in("folder")
+    Path("clip/frame12.jpg").write_bytes(b"no")
+    with pytest.raises(UserError, match=r"clip/frame12.jpg is no picture that can be read"):
+        segment(monkeypatch, "--box", "0,0,16,16", image="clip")
+    assert len(list(Path("clip-mask").iterdir())) == 3
+    Image.new("RGB", (80, 48)).save("clip/frame12.jpg")
+    with pytest.raises(
+        UserError, match="the frame frame12 of clip has 80x48 pixels, the first 64x48: give them one size"
+    ):
+        segment(monkeypatch, "--box", "0,0,16,16", image="clip")
+    Path("empty").mkdir()
+    with pytest.raises(UserError, match=r"the folder empty holds no pictures \(.jpg, "):
+        segment(monkeypatch, "--box", "0,0,16,16", image="empty")
 
 
 MISTAKES = {

@@ -1,13 +1,12 @@
 """The multi-scale PatchGAN: shapes, widths, and that features match where images are equal."""
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pipeline.layers.patch_gan import PatchGan, feature_matching, judged
 
 
 def test_shapes_of_three_scales_at_full_width():
-    with FakeTensorMode():
+    with torch.no_grad():
         found = PatchGan(5)(torch.zeros(2, 3, 64, 96), torch.zeros(2, 2, 64, 96))
     assert [tuple(features.shape[1:]) for features in found[0]] == [
         (64, 33, 49),

@@ -73,12 +73,18 @@ class AlexNet(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Maxima of 3x3 cells, two apart, after conv1, conv2 and conv5."""
-        x = self._pooled(F.relu(self.features["0"](pictures)))
-        x = self._pooled(F.relu(self.features["3"](self._evened(x))))
-        x = self._evened(x)
-        for name in NAMES[2:]:
+        return self._pooled(self.maps(pictures)[-1])
+
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """The outputs of conv1 to conv5, after ReLU."""
+        found: list[Tensor] = []
+        x = pictures
+        for number, name in enumerate(NAMES):
+            if number in (1, 2):
+                x = self._evened(self._pooled(x))
             x = F.relu(self.features[name](x))
-        return self._pooled(x)
+            found.append(x)
+        return found
 
     def load_published(self, weights: Mapping[str, Tensor]) -> None:
         """Take up tensors of this layout; `UserError` where they are those of another network."""

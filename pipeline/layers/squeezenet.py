@@ -53,9 +53,16 @@ class SqueezeNet(nn.Module):
                 nn.init.zeros_(tensor)
         self.register_buffer("pretrained", torch.zeros((), dtype=torch.bool))
 
+    def stem(self, pictures: Tensor) -> Tensor:
+        """Prepared pictures (B, 3, H, W) -> the output of conv1, after ReLU: 64 channels, every other pixel."""
+        return F.relu(self.features["conv1"](pictures))
+
     def maps(self, pictures: Tensor) -> list[Tensor]:
         """Prepared pictures (B, 3, H, W), at least 31 pixels a side -> the outputs of fire2 to fire9, after ReLU."""
-        x = F.relu(self.features["conv1"](pictures))
+        return self.fires(self.stem(pictures))
+
+    def fires(self, x: Tensor) -> list[Tensor]:
+        """The rest of `maps`, from conv1's output on."""
         found: list[Tensor] = []
         for number in range(2, 10):
             if number in (2, 4, 6):

@@ -20,23 +20,39 @@ def read_published(manifest: Path, *, insist: bool) -> dict[str, Tensor] | None:
 
     Of an `.h5` in Keras's layout they have torch's names and shapes: `layer.weight` (out, in, ...), `layer.bias`.
     """
+    found = read_each(manifest, insist=insist)
+    if len(found) > 1:
+        folder = manifest.with_suffix("")
+        raise UserError(f"{folder} holds {len(found)} files of weights, not one: delete {manifest} and run snakemake")
+    return next(iter(found.values()), None)
+
+
+def read_each(manifest: Path, *, insist: bool) -> dict[str, dict[str, Tensor]]:
+    """Tensors of every `.pth` and `.h5` of a source's folder, by the file's name without its ending.
+
+    Empty where the source cannot be had; `UserError` if `insist`, or where a file is damaged.
+    """
     found = read_manifest(manifest)
     if not found.available:
         if not insist:
-            return None
+            return {}
         reason = found.notes.get("reason", "it could not be had")
         raise UserError(
             f"weights=pretrained, but {manifest.stem} is missing ({reason}): give a mirror, or weights=auto"
         )
     folder = manifest.with_suffix("")
     paths = sorted(path for path in folder.glob("*") if path.suffix in (".pth", ".h5"))
-    if len(paths) != 1:
-        raise UserError(f"{folder} holds {len(paths)} files of weights, not one: delete {manifest} and run snakemake")
+    if not paths:
+        raise UserError(f"{folder} holds no file of weights: delete {manifest} and run snakemake")
+    return {path.stem: _read(path, manifest) for path in paths}
+
+
+def _read(path: Path, manifest: Path) -> dict[str, Tensor]:
     try:
-        return read_keras(paths[0]) if paths[0].suffix == ".h5" else _read_torch(paths[0])
+        return read_keras(path) if path.suffix == ".h5" else _read_torch(path)
     except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         reason = " ".join(str(error).split())[:100]
-        raise UserError(f"{paths[0]} is damaged ({reason}): delete {manifest} and run snakemake") from None
+        raise UserError(f"{path} is damaged ({reason}): delete {manifest} and run snakemake") from None
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:

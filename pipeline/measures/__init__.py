@@ -1,0 +1,1 @@
+"""How good synthesized images and masks are: what the stages `synthesize` (its filter) and `evaluate` share."""

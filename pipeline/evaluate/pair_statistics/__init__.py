@@ -1,0 +1,1 @@
+"""Statistics of synthesized pairs: `measure(pair, nets, **parameters) -> columns`, and `network(nets) -> str`."""

@@ -1,0 +1,1 @@
+"""Pieces of generators that learn from a single image, scale after scale."""

@@ -90,6 +90,34 @@ def test_larger_textures_are_cropped_at_random_to_train_and_in_the_centre_to_tes
     assert len({y for ((y, _),) in found}) > 8 or not moved
 
 
+def test_masks_do_not_depend_on_which_textures_the_regions_show() -> None:
+    # Specification, 8.9: the same episodes of another order of the textures have the same masks, and other pictures.
+    drawn = {}
+    for name, order in (("as they are", np.arange(12)), ("turned", np.arange(12)[::-1])):
+        textures = held(noise(12)[order])
+        collage = Collage(4, 4, 16, False, False, False)
+        drawn[name] = CollTex(textures, split="test", side=SIDE, collage=collage, seed=0).shard(0, 20)
+    one, other = drawn.values()
+    assert np.array_equal(one["query_masks"], other["query_masks"])
+    assert (one["query_images"] != other["query_images"]).mean() > 0.9
+    assert (one["support_images"] != other["support_images"]).mean() > 0.9
+
+
+def test_another_reference_turns_the_mask_to_its_region() -> None:
+    # Specification, 8.9: the bank with the textures of two regions exchanged shows each where the other was.
+    ((image, mask, patch),) = episodes(make(least=2, most=2).shard(0, 1))
+    target = int(patch[0, 0, 0]) - 1
+    rest = int(image[mask == 0][0, 0]) - 1
+    swapped = noise(12)
+    swapped[[target, rest]] = swapped[[rest, target]]
+    collage = Collage(2, 2, 16, False, False, False)
+    arrays = CollTex(held(swapped), split="test", side=SIDE, collage=collage, seed=0).shard(0, 1)
+    ((turned, same, other),) = episodes(arrays)
+    assert np.array_equal(same, mask)
+    assert (int(other[0, 0, 0]) - 1, set(turned[mask == 0][:, 0] - 1)) == (rest, {target})
+    assert np.array_equal(turned[mask == 1], noise(12)[rest][mask == 1])
+
+
 def test_with_replacement_a_mask_is_all_regions_of_a_texture() -> None:
     arrays = make(count=2, least=10, most=10, replacement=True, size=80, moved=True).shard(0, 30)
     for image, mask, patch in episodes(arrays):

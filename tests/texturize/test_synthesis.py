@@ -77,6 +77,27 @@ def test_structure_beyond_five_pixels_is_gone() -> None:
     assert max(abs(correlation(made.pixels, lag)) for lag in (10, 12, 16, 20)) < 0.25
 
 
+def test_what_a_deeper_layer_sees_is_not_kept() -> None:
+    # Specification, 2.5: the Gram matrix of conv2_1 stays far off; here all three layers have random filters.
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv2d(64, 64, 3, padding=1), torch.nn.Conv2d(64, 128, 3, padding=1)]
+    for layer in layers:
+        torch.nn.init.kaiming_normal_(layer.weight)
+
+    @torch.no_grad()
+    def conv2_1(pixels: NDArray[np.uint8]) -> torch.Tensor:
+        features = conv1_1(RANDOM, pixels).float().view(1, 64, *pixels.shape[:2])
+        features = features / features.mean((2, 3), keepdim=True).clamp_min(1e-3)
+        deep = F.relu(layers[1](F.max_pool2d(F.relu(layers[0](features)), 2))).flatten(2)[0]
+        return deep @ deep.T / deep.shape[1]
+
+    source = waves()
+    (made,) = synthesize([begun(source)], Synthesis(tolerance=1e-4), RANDOM, CPU)
+    found, wanted = conv2_1(made.pixels), conv2_1(source)
+    off = float((found - wanted).square().sum() / wanted.square().sum())
+    assert off > 50 * gram_error(made.pixels, source)
+
+
 def test_a_texture_is_about_the_same_in_any_batch() -> None:
     wanted = Synthesis(tolerance=1e-2, matches=0)
     items = [begun(grain(seed, 16), seed) for seed in range(5)]

@@ -1,5 +1,7 @@
 """Re-synthesis (spec 2.5 and 8.4): the Gram matrix and the colours of the source, and none of its larger structure."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from pipeline.closure import ROOT
 from pipeline.errors import UserError
 from pipeline.manifest import Manifest, write_json
 from pipeline.texturize.histogram import match
@@ -96,6 +99,32 @@ def test_what_a_deeper_layer_sees_is_not_kept() -> None:
     found, wanted = conv2_1(made.pixels), conv2_1(source)
     off = float((found - wanted).square().sum() / wanted.square().sum())
     assert off > 50 * gram_error(made.pixels, source)
+
+
+@pytest.mark.slow
+def test_one_texture_of_256_pixels_takes_less_than_200_megabytes() -> None:
+    """In a process of its own, beyond what importing torch takes; all there is has been allocated after a few ticks."""
+    program = """
+import numpy as np, torch
+from pathlib import Path
+from pipeline.texturize.job import Synthesis
+from pipeline.texturize.synthesis import Begun, synthesize
+from pipeline.texturize.start import white
+from pipeline.texturize.trunk import find_trunk
+
+def kilobytes(line):
+    return next(int(t.split()[1]) for t in Path("/proc/self/status").read_text().splitlines() if t.startswith(line))
+
+torch.set_num_threads(1)
+random, trunk = np.random.default_rng(0), find_trunk("random", None)
+before = kilobytes("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")
+source = random.integers(0, 256, (256, 256, 3), dtype=np.uint8)
+synthesize([Begun(source, white(random, 256))], Synthesis(iterations=15), trunk, torch.device("cpu"))
+print(kilobytes("VmHWM") - before)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(ended.stdout) < 200_000
 
 
 def test_a_texture_is_about_the_same_in_any_batch() -> None:

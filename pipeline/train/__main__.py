@@ -20,6 +20,7 @@ from pipeline.manifest import Manifest, canonical, digest_text, digest_tree, inp
 from pipeline.scores import write_timing
 from pipeline.segmenter import Segmenter, Synthesizer
 from pipeline.system import build_system
+from pipeline.train.batches import SplitBatches
 from pipeline.train.feed import Shards
 from pipeline.train.job import TrainJob
 from pipeline.train.loop import train
@@ -117,14 +118,15 @@ def _train(
         )
     train(
         model,
-        {name: _open(job, name) for name in job.data},
+        SplitBatches(
+            {name: _open(job, name) for name in job.data}, seed=job.seed, device=device, image_cache=image_cache
+        ),
         work=work,
         digest=digest_text(canonical([job.model_dump(mode="json"), code, dict(inputs)])),
         seed=job.seed,
         device=device,
         dtype=getattr(torch, job.precision),
         compile=job.compile,
-        image_cache=image_cache,
     )
     return model
 

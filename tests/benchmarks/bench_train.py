@@ -13,6 +13,7 @@ from pipeline.device import name_of
 from pipeline.download.samples.omniglot import generate
 from pipeline.render.cluttered_omniglot import renderer
 from pipeline.render.stream import Replay
+from pipeline.train.batches import SplitBatches
 from pipeline.train.loop import train
 from plugins.siamese_unet.model import build
 
@@ -38,7 +39,7 @@ def seconds(sources: Path, device: torch.device, batch: int, episodes: int, comp
         replay = Replay(renderer(split="train", sources={"omniglot": sources}, characters=32), 20_000)
         train(
             network,
-            {"bench/train": (replay, replay.attributes)},
+            SplitBatches({"bench/train": (replay, replay.attributes)}, seed=0, device=device),
             work=Path(work),
             digest="",
             seed=0,

@@ -13,6 +13,7 @@ from pipeline.episodes import pack_masks
 from pipeline.errors import UserError
 from pipeline.system import build_system
 from pipeline.train import loop
+from pipeline.train.batches import SplitBatches
 from pipeline.train.loop import train
 
 assert TOYS.is_dir()  # importing it makes the toy plugins importable
@@ -41,6 +42,10 @@ class Scenes:
         }
 
 
+def scenes(seed: int) -> SplitBatches:
+    return SplitBatches({"toy/train": (Scenes(), Scenes.attributes)}, seed=seed, device=torch.device("cpu"))
+
+
 class KilledError(Exception):
     """Stands in for `kill -9`: nothing is tidied up after it."""
 
@@ -63,7 +68,7 @@ def run(plugin, work: Path, parameters=None, needs=None, seed=0, kill_after=None
         monkeypatch.setattr(stage, "step", step)
     train(
         model,
-        {"toy/train": (Scenes(), Scenes.attributes)},
+        scenes(seed),
         work=work,
         digest=str(parameters),
         seed=seed,
@@ -113,7 +118,7 @@ def test_frozen_parts_keep_their_weights_in_the_second_stage(tmp_path):
     model = build_system("toy_two_stages", {}, {}, 0)
     model.stages = model.stages[:1]
     arguments = {"work": tmp_path, "digest": "d", "seed": 0, "device": torch.device("cpu"), "dtype": torch.float32}
-    train(model, {"toy/train": (Scenes(), Scenes.attributes)}, **arguments)
+    train(model, scenes(0), **arguments)
     both = run("toy_two_stages", tmp_path / "both")
     assert torch.equal(model.features.weight, both.features.weight)
     assert not torch.equal(model.head.weight, both.head.weight)

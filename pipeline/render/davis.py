@@ -25,9 +25,14 @@ class Sequence:
     """One a frame."""
 
 
+def video_folder(source: Path) -> Path:
+    """Where `JPEGImages` and `Annotations` lie below the source's folder."""
+    return next((source / folder for folder in _FOLDERS if (source / folder / "JPEGImages").is_dir()), source)
+
+
 def find_sequence(source: Path, name: str) -> Sequence:
     """The sequence `name` below the source's folder; `UserError` where it, a mask or all but one frame is missing."""
-    root = next((source / folder for folder in _FOLDERS if (source / folder / "JPEGImages").is_dir()), source)
+    root = video_folder(source)
     place = root / "JPEGImages" / "480p" / name
     if not place.is_dir():
         there = sorted(path.name for path in place.parent.glob("*/"))

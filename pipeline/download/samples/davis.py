@@ -5,8 +5,8 @@ What tells a shape from what it moves over is its texture alone: all textures ha
 Frames are PNGs where DAVIS has JPEGs, so that the bytes are the same on every machine.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,35 +40,48 @@ class _Shape:
     place: tuple[int, int]
     step: tuple[int, int]
     half: tuple[int, int]
+    away: int = 0
+    """How much farther to the left it is in the middle of the clip: enough to be out of the picture, or nothing."""
 
 
-def clip(random: Generator, name: str, *, frames: int, width: int, height: int, objects: int = 1) -> Clip:
-    """A clip of `frames` frames (height, width) with `objects` shapes, drawn from `random` alone."""
+def clip(
+    random: Generator, name: str, *, frames: int, width: int, height: int, objects: int = 1, leaves: bool = False
+) -> Clip:
+    """A clip of `frames` frames (height, width) with `objects` shapes, drawn from `random` alone.
+
+    With `leaves`, the first shape leaves the picture to the left and is back at the end.
+    """
     side = max(width, height)
     turn = int(random.integers(180))
     textures = [texture(random, turn + 180 * k // (objects + 1), 5.0 + 2.5 * (k % 3), side) for k in range(objects + 1)]
     shapes = [_shape(random, textures[k], k, objects, width, height) for k in range(1, objects + 1)]
+    if leaves:
+        shapes[0] = replace(shapes[0], away=2 * width)
     drift = (int(random.integers(1, 3)), int(random.integers(-2, 3)))
     images = np.empty((frames, height, width, 3), np.uint8)
     masks = np.zeros((frames, height, width), np.uint8)
     for t in range(frames):
         images[t] = _moved(textures[0], drift[0] * t, drift[1] * t)[:height, :width]
         for number, shape in enumerate(shapes, start=1):
-            _draw(images[t], masks[t], shape, number, t)
+            gone = shape.away * min(t, frames - 1 - t) // max(1, frames - 1)
+            _draw(images[t], masks[t], shape, number, t, gone)
     return Clip(name, images, masks)
 
 
-def write(target: Path, clips: Sequence[Clip], values: Sequence[int]) -> None:
+def write(target: Path, lists: Mapping[str, Sequence[Clip]], values: Sequence[int], year: int) -> None:
     """Write clips below `target`/DAVIS; object k has the grey value `values`[k] in its mask (`values`[0]: background).
 
-    With `ImageSets/480p/val.txt`, which lists every frame beside its mask.
+    `ImageSets/<year>/<list>.txt` names the sequences of each list, and `ImageSets/480p/<list>.txt` every frame beside
+    its mask.
     """
     table = np.zeros(256, np.uint8)
     table[: len(values)] = values
-    lines = [line for each in clips for line in _write(target / FOLDER, each, table)]
-    listed = target / FOLDER / "ImageSets" / SIZE / "val.txt"
-    listed.parent.mkdir(parents=True)
-    listed.write_text("".join(lines))
+    for name, clips in lists.items():
+        lines = [line for each in clips for line in _write(target / FOLDER, each, table)]
+        for kind, text in ((SIZE, lines), (str(year), [f"{each.name}\n" for each in clips])):
+            listed = target / FOLDER / "ImageSets" / kind / f"{name}.txt"
+            listed.parent.mkdir(parents=True, exist_ok=True)
+            listed.write_text("".join(text))
 
 
 def _write(folder: Path, each: Clip, table: Pixels) -> Iterator[str]:
@@ -91,8 +104,9 @@ def _shape(random: Generator, pixels: Pixels, number: int, objects: int, width: 
     return _Shape(pixels, place, (direction * int(random.integers(1, 3)), int(random.integers(-1, 2))), half)
 
 
-def _draw(image: Pixels, mask: Pixels, shape: _Shape, number: int, t: int) -> None:
+def _draw(image: Pixels, mask: Pixels, shape: _Shape, number: int, t: int, gone: int) -> None:
     x, y = (start + step * t for start, step in zip(shape.place, shape.step, strict=True))
+    x -= gone
     breath = abs(t % 8 - 4) - 2
     across, down = shape.half[0] + breath, shape.half[1] - breath
     rows, columns = np.mgrid[: mask.shape[0], : mask.shape[1]]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pipeline.download.samples import davis2017
 from pipeline.download.samples.davis import clip, write
 from pipeline.download.samples.davis2016 import generate
 
@@ -41,6 +42,18 @@ def test_shapes_move_and_carry_their_texture() -> None:
 def test_several_objects_have_numbers_and_values_of_their_own(tmp_path: Path) -> None:
     made = clip(np.random.default_rng(0), "x", frames=2, width=96, height=64, objects=3)
     assert set(np.unique(made.masks)) == {0, 1, 2, 3}
-    write(tmp_path, [made], (0, 10, 20, 30))
+    write(tmp_path, {"val": [made]}, (0, 10, 20, 30), 2017)
     found = np.asarray(Image.open(tmp_path / "DAVIS" / "Annotations" / "480p" / "x" / "00001.png"))
     assert np.array_equal(found, made.masks[1] * 10)
+
+
+def test_a_shape_of_2017_leaves_and_comes_back(tmp_path: Path) -> None:
+    davis2017.generate(tmp_path, {"val": 1, "train": 1}, 0)
+    root = tmp_path / "DAVIS"
+    assert (root / "ImageSets" / "2017" / "val.txt").read_text() == "dogs-jump\n"
+    masks = [np.asarray(Image.open(path)) for path in sorted((root / "Annotations" / "480p" / "dogs-jump").iterdir())]
+    seen = [1 in mask for mask in masks]
+    assert seen[0]
+    assert seen[-1]
+    assert not all(seen)
+    assert all(3 in mask for mask in masks)

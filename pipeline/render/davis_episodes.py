@@ -1,0 +1,137 @@
+"""DAVIS: episodes of one gallery. A whole sequence from its first mask, a clip to train on, or a first frame alone.
+
+Of the split `val` an episode is a sequence: frame 0 supports, all other frames are queries in order. Of `pairs` it is
+the first frame of any sequence, even of one that is not there as a whole, and nothing is queried. Of `train` sample i
+is a clip: some frame of a sequence supports, later ones are queried (the training of STM; one that looks at single
+frames takes the support).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.episodes import Arrays
+from pipeline.errors import UserError, nearest
+from pipeline.gallery import GalleryStore
+from pipeline.seeds import generator
+from pipeline.table import Table
+
+LENGTH = 100_000_000
+"""Clips to train on: as many as anyone may ask for, since they are drawn."""
+SPLITS = ("val", "pairs", "train")
+
+
+@dataclass(frozen=True)
+class _Video:
+    """One sequence: positions of its frames in the gallery, and how many objects its first mask shows."""
+
+    name: str
+    frames: NDArray[np.int32]
+    objects: int
+    whole: bool
+    """Whether its frames are numbered without gaps from 0."""
+    labelled: NDArray[np.bool_]
+
+
+def renderer(
+    *,
+    split: str,
+    sources: Mapping[str, Path],
+    sequences: str = "",
+    clip: int = 3,
+    skip: int = 5,
+    seed: int = 0,
+) -> Table:
+    """The split's table; the one of `sources` is the gallery's store.
+
+    Of test splits: `sequences` chooses some, by names with commas. Of clips: `clip` frames in all, each at most `skip`
+    frames after the one before, with one object, drawn of those that the first of them shows.
+    `UserError` for an unknown split or sequence, and where no sequence is left.
+    """
+    if split not in SPLITS:
+        raise UserError(f"DAVIS has no split '{split}'; {nearest(split, SPLITS)}")
+    if len(sources) != 1:
+        raise UserError("the renderer 'davis_episodes' needs one gallery: name it in suite.yaml")
+    path = next(iter(sources.values()))
+    videos = _videos(GalleryStore(path))
+    if split == "train":
+        return _clips(path, videos, clip, skip, seed)
+    chosen = _chosen(videos, sequences)
+    if split == "pairs":
+        return _table(path, [(video, video.frames[:0]) for video in chosen])
+    whole = [(video, video.frames[1:]) for video in chosen if video.whole and len(video.frames) > 1]
+    if not whole:
+        raise UserError(f"{path} holds no sequence with more than one frame from the first on: get DAVIS again")
+    return _table(path, whole)
+
+
+def _videos(store: GalleryStore) -> list[_Video]:
+    columns, videos = store.columns, []
+    for number in np.unique(columns["sequence"]):
+        positions = np.flatnonzero(columns["sequence"] == number).astype(np.int32)
+        frames = columns["number"][positions]
+        first = positions[0]
+        objects = int(columns["objects"][first]) if columns["labelled"][first] else 0
+        whole = bool((frames == np.arange(len(frames))).all())
+        labelled = columns["labelled"][positions].astype(bool)
+        videos.append(_Video(store.names[first].rpartition("/")[0], positions, objects, whole, labelled))
+    return videos
+
+
+def _chosen(videos: list[_Video], sequences: str) -> list[_Video]:
+    """Those named, or all; without any whose first frame shows no object."""
+    there = {video.name: video for video in videos}
+    names = [name.strip() for name in sequences.split(",") if name.strip()] or list(there)
+    for name in names:
+        if name not in there:
+            raise UserError(f"no sequence '{name}' is there; {nearest(name, there)}")
+    chosen = [there[name] for name in names]
+    for video in chosen:
+        if not video.objects:
+            print(f"the first frame of '{video.name}' shows no object: it is left out", flush=True)
+    return [video for video in chosen if video.objects]
+
+
+def _table(path: Path, episodes: list[tuple[_Video, NDArray[np.int32]]]) -> Table:
+    longest = max(1, max((len(queries) for _, queries in episodes), default=0))
+    objects = max((video.objects for video, _ in episodes), default=1)
+    supports = np.array([video.frames[:1] for video, _ in episodes], np.int32).reshape(-1, 1)
+    queries = np.full((len(episodes), longest), -1, np.int32)
+    classes = np.zeros((len(episodes), objects), np.int32)
+    for row, (video, frames) in enumerate(episodes):
+        queries[row, : len(frames)] = frames
+        classes[row, : video.objects] = np.arange(1, video.objects + 1)
+    arrays = {"supports": supports, "queries": queries, "classes": classes}
+
+    def rows(start: int, stop: int) -> Arrays:
+        return {name: array[start:stop] for name, array in arrays.items()}
+
+    return Table(path, rows, len(episodes), 1, longest, objects, facts={"sequences": len(episodes)})
+
+
+def _clips(path: Path, videos: list[_Video], clip: int, skip: int, seed: int) -> Table:
+    if clip < 2 or skip < 1:
+        raise UserError(f"clip={clip}, skip={skip}: a clip has two frames or more, at least one frame apart")
+    usable = [video for video in videos if video.objects and len(video.frames) >= clip and video.labelled.all()]
+    if not usable:
+        raise UserError(f"{path} holds no annotated sequence of {clip} frames to train on: get DAVIS again")
+
+    def sample(index: int) -> tuple[NDArray[np.int32], int]:
+        random = generator(seed, "episodes", "davis", clip, skip, index)
+        video = usable[int(random.random() * len(usable))]
+        room = (len(video.frames) - 1) // (clip - 1)
+        gaps = 1 + (random.random(clip - 1) * min(skip, room)).astype(int)
+        first = int(random.random() * (len(video.frames) - gaps.sum()))
+        places = first + np.concatenate([[0], np.cumsum(gaps)])
+        return video.frames[places], 1 + int(random.random() * video.objects)
+
+    def rows(start: int, stop: int) -> Arrays:
+        drawn = [sample(index) for index in range(start, stop)]
+        frames = np.stack([frames for frames, _ in drawn])
+        objects = np.array([[number] for _, number in drawn], np.int32)
+        return {"supports": frames[:, :1], "queries": frames[:, 1:], "classes": objects}
+
+    return Table(path, rows, LENGTH, 1, clip - 1, 1, void="background", facts={"sequences": len(usable)})

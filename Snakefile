@@ -32,6 +32,7 @@ def gpu(stage, pattern):
 RAW = "data/raw/{origin}/{source}"
 TEXTURES = "data/textures/{profile}/{bank}"
 EPISODES = "data/episodes/{profile}/{dataset}/{split}"
+PAIRS = "data/synthetic/{profile}/{system}/{dataset}/seed{seed}"
 MODEL = "models/{profile}/{system}/{trained_on}/seed{seed}"
 SCORES = "results/scores/{profile}/{system}/{trained_on}/{tested_on}/{augmentation}/seed{seed}"
 
@@ -83,9 +84,8 @@ rule train:
 
 
 rule synthesize:
-    # Filled by the synthesis study: image-mask pairs, data/synthetic/<profile>/<system>/<dataset>/seed<k>/.
     input:
-        [],
+        plan.outputs("synthesize"),
 
 
 rule evaluate:
@@ -188,6 +188,29 @@ rule train_system:
         "{plan.launcher} -m pipeline.launch train --job {params.job:q} --output {output.manifest} --gpu {resources.gpu} --image-cache {plan.settings.image_cache} > {log} 2>&1"
 
 
+rule fit_pairs:
+    input:
+        manifests=lambda w: job("synthesize", PAIRS + ".json")(w).manifests,
+        products=lambda w: [ancient(p) for p in job("synthesize", PAIRS + ".json")(w).products],
+        code=lambda w: job("synthesize", PAIRS + ".json")(w).code,
+    output:
+        manifest=PAIRS + ".json",
+        folder=directory(PAIRS),
+    params:
+        job=lambda w: job("synthesize", PAIRS + ".json")(w).json,
+    log:
+        "logs/synthesize/{profile}/{system}/{dataset}/seed{seed}.log",
+    benchmark:
+        "logs/synthesize/{profile}/{system}/{dataset}/seed{seed}.benchmark.tsv"
+    conda:
+        "envs/gpu.yaml" if cards else "envs/cpu.yaml"
+    threads: lambda w: job("synthesize", PAIRS + ".json")(w).threads
+    resources:
+        gpu=gpu("synthesize", PAIRS + ".json"),
+    shell:
+        "python -m pipeline.launch synthesize --job {params.job:q} --output {output.manifest} --gpu {resources.gpu} --side-by-side {plan.settings.side_by_side} > {log} 2>&1"
+
+
 rule evaluate_system:
     input:
         manifests=lambda w: job("evaluate", SCORES + ".json")(w).manifests,
@@ -257,6 +280,7 @@ rule write_page:
         table="results/all.tsv",
         scores=plan.scores,
         models=plan.outputs("train"),
+        pairs=plan.outputs("synthesize"),
         sources=plan.outputs("download"),
         banks=plan.outputs("texturize"),
         suites=plan.suite_data(),

@@ -48,7 +48,11 @@ def _check_track(system: System, enters: Enters, suite: Suite, where: str) -> No
             raise UserError(
                 f"{where}: the track '{enters.track}' has no test split '{split}'; {nearest(split, tested)}"
             )
-    if system.facts.trained and track.trained_on is None and enters.trained_on is None:
+    if system.facts.kind == "synthesizer":
+        if track.fits is None:
+            message = f"the track '{enters.track}' has no pairs to fit a synthesizer to (`fits`)"
+            raise UserError(f"{where}: {message}; leave it out of 'enters'")
+    elif system.facts.trained and track.trained_on is None and enters.trained_on is None:
         message = f"it is trained, but the track '{enters.track}' trains on nothing"
         raise UserError(f"{where}: {message}; leave it out of 'enters'")
 

@@ -27,6 +27,7 @@ SHARED = ("numpy", "pydantic", "tqdm", "zarr")
 LIBRARIES = {
     "pipeline.render": (*SHARED, "numba"),
     "pipeline.train": (*SHARED, "safetensors.torch", "torch", "torch._dynamo", "torch.distributed"),
+    "pipeline.synthesize": (*SHARED, "safetensors.torch", "torch", "torch._dynamo", "torch.distributed"),
     "pipeline.evaluate": (*SHARED, "safetensors.torch", "torch"),
 }
 """What is imported before the first job of a stage is forked. Every optimizer imports `torch._dynamo`."""

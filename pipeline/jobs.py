@@ -10,13 +10,14 @@ from typing import Any
 from pipeline import closure
 from pipeline.download.job import DownloadJob, Entry, code_modules, read_sources
 from pipeline.errors import UserError, nearest
-from pipeline.evaluate.job import EvaluateJob
+from pipeline.evaluate.job import EvaluateJob, MeasureJob
 from pipeline.job import Facts, parse
 from pipeline.manifest import canonical
 from pipeline.plugin import System
 from pipeline.render.job import RenderJob
 from pipeline.settings import Settings, by_profile
 from pipeline.suite import Bank, Gallery, Split, Suite, Track, train_splits
+from pipeline.synthesize.job import SynthesizeJob
 from pipeline.texturize import job as texturize
 from pipeline.train.job import TrainJob
 
@@ -53,7 +54,7 @@ class Jobs:
     def __init__(self, settings: Settings, systems: Mapping[str, System]) -> None:
         """No job yet; `systems` are those that others may need."""
         self.by_stage: dict[str, dict[str, Job]] = {
-            stage: {} for stage in ("download", "texturize", "render", "train", "evaluate")
+            stage: {} for stage in ("download", "texturize", "render", "train", "synthesize", "evaluate")
         }
         self._settings, self._systems, self._sources = settings, systems, read_sources()
 
@@ -186,6 +187,79 @@ class Jobs:
             gpu=system.facts.gpu,
         )
 
+    def synthesize(self, system: System, suite: Suite, split: Split, seed: int) -> str:
+        """Add the fitting of a synthesizer to the pairs of a split, and its samples; return their manifest."""
+        settings, data = self._settings, self.render(split, split.split)
+        nets = self._nets(suite)
+        return self._add(
+            "synthesize",
+            f"data/synthetic/{settings.profile}/{system.name}/{split.dataset}/seed{seed}.json",
+            SynthesizeJob(
+                system=system.name,
+                plugin=system.plugin,
+                dataset=split.dataset,
+                data=data,
+                pairs=split.episodes,
+                parameters=self._budgeted(system.train) | system.evaluate,
+                samples=by_profile(suite.synthesis.samples, settings.profile),
+                keep=suite.synthesis.keep,
+                nets=nets,
+                insist=settings.weights == "pretrained",
+                seed=seed,
+                precision=settings.precision,
+                threads=settings.threads,
+                device=settings.device,
+                compile=settings.compile,
+            ),
+            parents=[data, *self._galleries(split), *nets.values()],
+            loads=[f"plugins.{system.plugin}.model"],
+            threads=settings.threads * settings.side_by_side,
+            gpu=system.facts.gpu,
+        )
+
+    def measure(self, system: System, suite: Suite, split: Split) -> dict[str, tuple[list[str], list[str]]]:
+        """Add the measuring of a synthesizer's samples: augmentation -> (scores, samples), a path a seed each."""
+        settings, nets = self._settings, self._nets(suite)
+        found = [self.synthesize(system, suite, split, seed) for seed in settings.seeds]
+        folder = f"results/scores/{settings.profile}/{system.name}/{split.dataset}/{split.name}/none"
+        scores = [
+            self._add(
+                "evaluate",
+                f"{folder}/seed{seed}.json",
+                MeasureJob(
+                    system=system.name,
+                    tested_on=split.name,
+                    pairs=pairs,
+                    data=self.render(split, split.split),
+                    statistics={
+                        name: {key: by_profile(value, settings.profile) for key, value in given.items()}
+                        for name, given in suite.statistics.items()
+                    },
+                    nets=nets,
+                    insist=settings.weights == "pretrained",
+                    pictures=settings.pictures,
+                    seed=seed,
+                    threads=settings.threads,
+                    device=settings.device,
+                ),
+                parents=[pairs, self.render(split, split.split), *self._galleries(split), *nets.values()],
+                loads=[
+                    "pipeline.evaluate.synthetic",
+                    *(f"pipeline.evaluate.pair_statistics.{name}" for name in suite.statistics),
+                ],
+                threads=settings.threads,
+                gpu=system.facts.gpu_evaluate,
+            )
+            for seed, pairs in zip(settings.seeds, found, strict=True)
+        ]
+        return {"none": (scores, found)}
+
+    def _nets(self, suite: Suite) -> dict[str, str]:
+        """Add the downloads of the networks that filter and measure samples, if the settings ask for any."""
+        if self._settings.weights == "scratch" or self._settings.origin == "sample":
+            return {}
+        return {name: self.download(name) for name in suite.synthesis.nets}
+
     def render(self, split: Split, name: str, oracle: Mapping[str, Any] | None = None) -> str:
         """Add the rendering of one split, or of its oracle data; return its manifest."""
         sources = {source: self.download(source) for source in split.sources}
@@ -210,7 +284,7 @@ class Jobs:
 
     def gallery(self, name: str, facts: Gallery) -> str:
         """Add the gathering of one gallery of images; return its manifest."""
-        sources = {source: self.download(source) for source in facts.sources}
+        sources = {source: self.download(source) for source in [*facts.sources, *facts.spare]}
         return self._add(
             "render",
             f"data/episodes/{self._settings.profile}/{name}/images.json",
@@ -220,6 +294,7 @@ class Jobs:
                 renderer=facts.renderer,
                 parameters=facts.parameters,
                 sources=sources,
+                spare=facts.spare,
                 episodes=None,
             ),
             parents=list(sources.values()),

@@ -1,7 +1,7 @@
 """Image-mask pairs: one that was given, and those that a synthesizer made of it, as `synthesize` stores them.
 
 A store has a group a pair, `0`, `1`, ...: `images` (n, H, W, 3) and `masks` (n, H, W) uint8, index masks with
-0 background and 1..O objects, and `kept` (m,), positions of those that the filter kept, best first. Its attributes are
+0 background and 1..O objects, and `kept` (m,), positions of those that the filter kept, ascending. Its attributes are
 a `PairFacts`. A pair whose fitting failed has a group without arrays.
 """
 
@@ -64,7 +64,7 @@ class Samples:
     masks: Pixels
     """(n, H, W)."""
     kept: NDArray[np.int64]
-    """(m,) positions of those that the filter kept, best first."""
+    """(m,) positions of those that the filter kept, ascending."""
 
 
 def key_of(name: str, classes: NDArray[Any] | list[int]) -> str:
@@ -86,9 +86,8 @@ def checked(name: str, image: Pixels, mask: Pixels) -> Pair:
         raise UserError(f"the mask of {name} is all background: mark an object with the value 1")
     if ids[-1] != len(ids):
         missing = min(set(range(1, int(ids[-1]))) - set(ids.tolist()))
-        raise UserError(
-            f"the mask of {name} has a gap: {ids[-1]} is there, but {missing} is not; number objects from 1"
-        )
+        gap = f"{ids[-1]} is there, but {missing} is not"
+        raise UserError(f"the mask of {name} has a gap in its ids ({gap}): number the objects from 1")
     return Pair(name, image, clean)
 
 

@@ -134,9 +134,13 @@ class Plan:
                     if not split.episodes:  # the profile leaves it out
                         continue
                     oracle, schedule = fields(system, enters), self._jobs.schedule(system)
-                    found = self._jobs.evaluate(system, suite, track, train_set, split, oracle, most)
+                    if system.facts.kind == "synthesizer":
+                        train_set = dataset  # fitted to the very pairs
+                        found = self._jobs.measure(system, suite, split)
+                    else:
+                        found = self._jobs.evaluate(system, suite, track, train_set, split, oracle, most)
                     for augmentation, (scores, models) in found.items():
-                        listed = train_list(suite, train_set) if train_set else ""
+                        listed = train_list(suite, train_set) if train_set and split.dataset != train_set else ""
                         facts = (train_set, split, augmentation, scores, models, schedule, listed)
                         self.cells += _cells(system, enters, track, *facts)
         if track.together:

@@ -4,6 +4,7 @@ Beside `seed0.json` lie `seed0.npz` (pictures) and `seed0.timing.json` (seconds 
 The archive holds for episode e: `e/support<k>` (h, w, 3) and `e/query<q>` (H, W, 3) images, `e/mask<k>` (h, w) and
 `e/truth<q>` (H, W) index masks and `e/prediction<q>` (O, H, W) probabilities, all uint8 (probabilities times 255).
 Where images recur, the episode with the lowest IoU is there as well.
+Of a synthesizer there are `e/support0` and `e/mask0`, the given pair, and `e/sample<i>` and `e/sample_mask<i>`.
 Where a track keeps a film, there is `e/film` (h, w, 4) of every episode: its first query made small, with the
 probability of object 1; where it keeps supports, `e/shown` (h, w, 3) is the first support, in one of the episodes with
 it.
@@ -36,6 +37,12 @@ class Scores(Facts):
     status: Literal["ok", "failed"] = "ok"
     reason: str = ""
     """Why it failed, in one line."""
+    names: list[str] = []
+    """Of the episodes, where they have any: videos, pairs."""
+    failed: dict[int, str] = {}
+    """Episode -> why it could not be scored, in one line; the others are."""
+    networks: dict[str, str] = {}
+    """Statistic -> the network through which it looks at images, where it is not the published one for certain."""
     statistics: dict[int, dict[str, Columns]] = {}
     """Shots -> statistic -> columns."""
 

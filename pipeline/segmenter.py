@@ -138,19 +138,29 @@ class Segmenter(nn.Module, ABC):
 
 
 class Synthesizer(nn.Module, ABC):
-    """Fits one image-mask pair by its stages, then samples new pairs."""
+    """Fits one image-mask pair by its stages, then samples new pairs.
+
+    `build` of its plugin gets the pair's `height` and `width` in pixels and its number of `objects`, beside the
+    parameters of plugin.yaml.
+    """
 
     stages: tuple[Stage, ...] = ()
-    """How it is fitted; the batches it is given hold copies of the one pair as `queries[0]`."""
+    """How it is fitted; the batches it is given hold copies of the one pair as `queries[0]`, of the size `size`."""
     trunk: Literal["pretrained", "scratch", "none"] = "scratch"
     """Where its trunk's first weights came from."""
+    size: tuple[int, int]
+    """Height and width of the frames that it fits and gives."""
+    masks: bool = True
+    """Whether it makes masks; those of a synthesizer without are all background."""
+    remarks: tuple[str, ...] = ()
+    """What a user should know of how it took this pair: a size that was clamped, for example."""
 
     @abstractmethod
     def sample(self, count: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield `count` pairs: image (3, H, W) uint8 and index mask (H, W) uint8."""
+        """Yield `count` pairs: image (3, H, W) uint8 and index mask (H, W) uint8; `generator` is one of the CPU."""
 
     def weights(self) -> dict[str, Tensor]:
-        """The tensors a finished fit publishes."""
+        """The tensors a finished fit publishes: what `sample` needs."""
         return self.state_dict()
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:

@@ -52,6 +52,7 @@ class Settings(Facts):
     threads: Annotated[int, Field(ge=1)]
     image_cache: Annotated[int, Field(ge=0)]
     feature_cache: Annotated[int, Field(ge=0)]
+    side_by_side: Annotated[int, Field(ge=1)]
     timed: Annotated[int, Field(ge=0)]
     weights: Literal["auto", "pretrained", "scratch"]
     compile: bool

@@ -34,8 +34,20 @@ class Gallery(Facts):
 
     renderer: str
     sources: list[str]
+    spare: list[str] = []
+    """Sources that stand in where others lack something; whether they are complete does not count."""
     parameters: dict[str, Any] = {}
     """Keyword arguments; any value may be given by profile, and `{settings.name}` is that setting."""
+
+
+class Synthesis(Facts):
+    """How many pairs synthesizers make of each that they are fitted to, and which of them downstream systems get."""
+
+    samples: Count = 100
+    keep: float = 0.85
+    """Share that the filter keeps."""
+    nets: list[str] = []
+    """Sources of published weights of the networks that filter and measure, the preferred one of each measure first."""
 
 
 class Dataset(Facts):
@@ -96,6 +108,9 @@ class Track(Facts):
     """A cell over all levels beside those of each; None means none."""
     metrics: dict[str, str]
     """Metric -> the table of the paper that prints it."""
+    fits: str | None = None
+    """`data set/split` of the pairs that synthesizers in this track are fitted to. Where it is tested on as well, the
+    samples themselves are measured; else they extend the supports of the segmenters in the track."""
     kept: Kept = "nothing"
     """What the report shows beside the first few episodes."""
 
@@ -109,6 +124,7 @@ class Suite(Facts):
     galleries: dict[str, Gallery] = {}
     datasets: dict[str, Dataset]
     training_sets: dict[str, TrainingSet] = {}
+    synthesis: Synthesis = Synthesis()
     statistics: dict[str, dict[str, Any]]
     """Statistic -> its parameters; what `evaluate` writes of every episode."""
     metrics: dict[str, Metric]

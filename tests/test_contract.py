@@ -4,19 +4,26 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from toys import TOYS, random_batch
 
 from pipeline.closure import ROOT
+from pipeline.pairs import Pair
 from pipeline.plugin import PluginFacts, find_plugins, systems
 from pipeline.segmenter import Segmenter
 from pipeline.settings import Profile
+from pipeline.synthesize.fit import PairBatches
 from pipeline.system import build_system
 
 PLUGINS: dict[str, PluginFacts] = find_plugins(ROOT / "plugins") | find_plugins(TOYS)
 PROFILE: Profile = "sample"
 SEGMENTERS = [s for s in systems(PLUGINS, PROFILE) if s.facts.kind == "segmenter"]
+SYNTHESIZERS = [s for s in systems(PLUGINS, PROFILE) if s.facts.kind == "synthesizer"]
+
+PAIR = {"height": 48, "width": 80, "objects": 2}
+"""What the stage `synthesize` tells a synthesizer of its pair."""
 
 FAMILIES = {
     "clutter": {"supports": [(32, 32)], "queries": [(96, 96)]},
@@ -33,6 +40,11 @@ def episodes(system, family):
     batch = random_batch(**FAMILIES[family])
     shown = "truth" in system.facts.oracle
     return replace(batch, queries=tuple(replace(q, oracle={"truth": q.masks} if shown else {}) for q in batch.queries))
+
+
+def built(system, seed):
+    given = PAIR if system.facts.kind == "synthesizer" else {}
+    return build_system(system.plugin, system.train | system.evaluate | given, {}, seed)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -88,7 +100,7 @@ def test_a_query_is_not_looked_at_before_its_turn(system):
 
 @pytest.mark.parametrize("system", list(systems(PLUGINS, PROFILE)), ids=lambda s: s.name)
 def test_facts_agree_with_the_model(system):
-    model = build_system(system.plugin, system.train | system.evaluate, {}, seed=0)
+    model = built(system, 0)
     assert isinstance(model, Segmenter) == (system.facts.kind == "segmenter")
     assert bool(model.stages) == system.facts.trained
     assert (model.trunk == "none") == (not list(model.parameters()))
@@ -98,9 +110,46 @@ def test_facts_agree_with_the_model(system):
 
 @pytest.mark.parametrize("system", list(systems(PLUGINS, PROFILE)), ids=lambda s: s.name)
 def test_initial_weights_are_one_function_of_the_seed(system):
-    first, second = (build_system(system.plugin, system.train | system.evaluate, {}, seed=3) for _ in range(2))
+    first, second = (built(system, 3) for _ in range(2))
     for name, tensor in first.state_dict().items():
         assert torch.equal(tensor, second.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("system", SYNTHESIZERS, ids=lambda s: s.name)
+def test_a_synthesizer_fits_a_pair_and_gives_pairs_of_its_size(system):
+    model = built(system, 0)
+    height, width = model.size
+    (batch,) = PairBatches([pair()], model.size, torch.device("cpu"))(model.stages[0], 0, 1)
+    assert batch.queries[0].images.shape == (model.stages[0].batch, 3, height, width)
+    for stage in model.stages:
+        stage.setup(torch.device("cpu"), torch.float32)
+    made = list(model.eval().sample(2, torch.Generator().manual_seed(0)))
+    again = list(model.sample(2, torch.Generator().manual_seed(0)))
+    for (image, mask), (image2, mask2) in zip(made, again, strict=True):
+        assert image.shape == (3, height, width)
+        assert mask.shape == (height, width)
+        assert image.dtype == mask.dtype == torch.uint8
+        assert mask.max() <= (PAIR["objects"] if model.masks else 0)
+        assert torch.equal(image, image2)
+        assert torch.equal(mask, mask2)
+
+
+@pytest.mark.parametrize("system", SYNTHESIZERS, ids=lambda s: s.name)
+def test_a_synthesizer_takes_up_what_it_published(system):
+    model, fresh = built(system, 0), built(system, 1)
+    for stage in model.stages:
+        stage.setup(torch.device("cpu"), torch.float32)
+    fresh.load_weights({name: tensor.clone() for name, tensor in model.weights().items()})
+    one, two = (list(m.eval().sample(1, torch.Generator().manual_seed(0))) for m in (model, fresh))
+    assert torch.equal(one[0][0], two[0][0])
+
+
+def pair():
+    image = np.zeros((PAIR["height"], PAIR["width"], 3), np.uint8)
+    mask = np.zeros(image.shape[:2], np.uint8)
+    mask[10:30, 10:30], mask[20:40, 50:70] = 1, 2
+    image[mask > 0] = 200
+    return Pair("pair", image, mask)
 
 
 def test_no_list_names_plugins():

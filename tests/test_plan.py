@@ -22,12 +22,13 @@ from pipeline.render.renderer import make_renderer
 from pipeline.settings import PROFILES, load_settings
 from pipeline.train.job import TrainJob
 
-STAGES = ("download", "texturize", "render", "train", "evaluate")
+STAGES = ("download", "texturize", "render", "train", "synthesize", "evaluate")
 UNITS = {
     "download": "data/raw/{origin}/{source}.json",
     "texturize": "data/textures/{profile}/{bank}.json",
     "render": "data/episodes/{profile}/{dataset}/{split}.json",
     "train": "models/{profile}/{system}/{trained_on}/seed{seed}.json",
+    "synthesize": "data/synthetic/{profile}/{system}/{dataset}/seed{seed}.json",
     "evaluate": "results/scores/{profile}/{system}/{trained_on}/{tested_on}/{augmentation}/seed{seed}.json",
 }
 

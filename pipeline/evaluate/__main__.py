@@ -1,5 +1,6 @@
 """`python -m pipeline.evaluate`: score one system on one test split."""
 
+import importlib
 import io
 import itertools
 import time
@@ -16,7 +17,7 @@ from pipeline.device import name_of, share
 from pipeline.episodes import Arrays, EpisodeStore
 from pipeline.errors import UserError, run
 from pipeline.evaluate.clock import peak_memory, time_episodes
-from pipeline.evaluate.job import EvaluateJob
+from pipeline.evaluate.job import EvaluateJob, MeasureJob
 from pipeline.evaluate.score import Pictures, Scorer, predict
 from pipeline.evaluate.worst import Worst
 from pipeline.job import read_job, stage_parser
@@ -37,17 +38,34 @@ def main() -> None:
     parser.add_argument("--feature-cache", type=int, default=2048, metavar="MIB", help="what a system may remember")
     parser.add_argument("--timed", type=int, default=0, metavar="N", help="episodes to time, where images recur")
     arguments = parser.parse_args()
-    job = read_job(parser, EvaluateJob, arguments)
     start = time.monotonic()
+    if '"pairs":' in (arguments.job or ""):
+        _measure(read_job(parser, MeasureJob, arguments), arguments.output, arguments.gpu)
+        return
+    job = read_job(parser, EvaluateJob, arguments)
     with work_folder(arguments.output.with_suffix("")), share(job.device, arguments.gpu, job.threads) as device:
         scores, pictures = evaluate(job, device, arguments.image_cache << 20, arguments.feature_cache << 20)
-        packed = io.BytesIO()
-        np.savez_compressed(packed, **pictures)
-        write_atomic(arguments.output.with_suffix(".npz"), packed.getvalue())
+        _write_pictures(arguments.output, pictures)
         seconds, peak = time.monotonic() - start, peak_memory(device)
         times = clock(job, device, arguments.timed) if arguments.timed else {}
         write_timing(arguments.output, seconds, name_of(device), shots=times, memory=peak if times else None)
         write_json(arguments.output, scores.model_dump(mode="json"))
+
+
+def _measure(job: MeasureJob, output: Path, gpu: int) -> None:
+    """The same of a synthesizer's samples; by name, so that no segmenter's scores depend on its code."""
+    start = time.monotonic()
+    with work_folder(output.with_suffix("")), share(job.device, gpu, job.threads) as device:
+        scores, pictures = importlib.import_module("pipeline.evaluate.synthetic").measure(job, device)
+        _write_pictures(output, pictures)
+        write_timing(output, time.monotonic() - start, name_of(device))
+        write_json(output, scores.model_dump(mode="json"))
+
+
+def _write_pictures(output: Path, pictures: dict[str, Any]) -> None:
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **pictures)
+    write_atomic(output.with_suffix(".npz"), packed.getvalue())
 
 
 @torch.no_grad()

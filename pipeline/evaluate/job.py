@@ -8,6 +8,29 @@ Kept = Literal["nothing", "film", "supports"]
 """Small first queries with their predictions (frames of a video), or every support that is not like one before."""
 
 
+class MeasureJob(Facts):
+    """Measure what one synthesizer made of the pairs of a data set: an episode is a pair."""
+
+    system: str
+    tested_on: str
+    """`davis17-pairs`: data set and split."""
+    pairs: str
+    """Manifest of the samples."""
+    data: str
+    """Manifest of the split whose first supports are the pairs."""
+    statistics: dict[str, dict[str, Any]]
+    """Module below `pipeline.evaluate.pair_statistics` -> its parameters."""
+    nets: dict[str, str] = {}
+    """Network that a measure can use -> manifest of its published weights."""
+    insist: bool = False
+    """Whether it is a mistake that they cannot be had."""
+    pictures: int
+    """How many samples of each pair are kept as pictures for the report."""
+    seed: int
+    threads: int
+    device: Literal["auto", "cpu", "cuda"]
+
+
 class EvaluateJob(Facts):
     """Score one trained (or untrained) system on one test split, all shots at once."""
 

@@ -8,6 +8,7 @@ from pipeline.episodes import EpisodeStore
 from pipeline.errors import UserError, nearest, run
 from pipeline.export.known import choose_profile, explain, manifest_path
 from pipeline.export.npy import write_npy
+from pipeline.export.pairs import export_pairs
 from pipeline.export.place import whole
 from pipeline.export.png import write_png
 from pipeline.export.split import ExportedSplit
@@ -25,6 +26,9 @@ def main() -> None:
     if arguments.format not in FORMATS:
         raise UserError(f"--format {arguments.format} is unknown; {nearest(arguments.format, FORMATS)}")
     profile = choose_profile(arguments.profile)
+    if arguments.split.startswith("synthetic/"):
+        export_pairs(profile, arguments.split, arguments.output, all_of_them=arguments.all)
+        return
     dataset, name = _names(arguments.split)
     store, manifest = _open(profile, dataset, name)
     line = ProgressLine(arguments.split, arguments.episodes or store.length, 0)
@@ -73,11 +77,12 @@ def _open(profile: str, dataset: str, split: str) -> tuple[EpisodeStore, Manifes
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.export", description=__doc__)
-    parser.add_argument("split", metavar="DATASET/SPLIT", help="clutter-n32/test_one_shot, for example")
+    parser.add_argument("split", metavar="DATASET/SPLIT", help="clutter-n32/test_one_shot; or synthetic/osmis/davis17")
     parser.add_argument("--format", default="npy", metavar="FORMAT", help="npy (default), hdf5 or png")
     text = "where to write the folder (npy, png) or file (hdf5) named after the split"
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help=text)
     parser.add_argument("--profile", help="whose rendering: sample, lite or paper; default: the one in params.yaml")
+    parser.add_argument("--all", action="store_true", help="synthetic pairs: those that the filter dropped, too")
     parser.add_argument("--episodes", type=int, metavar="N", help="only the first N; default: all")
     return parser
 

@@ -46,7 +46,7 @@ def main() -> None:
             recipe=recipe,
             code=code,
             inputs=inputs,
-            complete=all(read_manifest(Path(path)).complete for path in job.sources.values()),
+            complete=all(read_manifest(Path(p)).complete for name, p in job.sources.items() if name not in job.spare),
         )
         publish(staged, product, manifest)
         shutil.rmtree(work / "done", ignore_errors=True)

@@ -105,7 +105,7 @@ def _read_mask(path: Path, merged: bool) -> NDArray[np.uint8]:
     if found.ndim == 3:
         if not merged:
             raise UserError(f"{path} has colours instead of numbers of objects: get DAVIS 2017 again")
-        found = found.any(-1)
+        found = found.max(-1)
     return (found > 0).astype(np.uint8) if merged else found.astype(np.uint8)
 
 

@@ -18,6 +18,8 @@ class RenderJob(Facts):
     """Keyword arguments of the renderer, as suite.yaml gives them with the level filled in."""
     sources: dict[str, str]
     """Source, bank or gallery -> its manifest (`data/raw/real/omniglot.json`)."""
+    spare: list[str] = []
+    """Those of them that stand in where others lack something; whether they are complete does not count."""
     episodes: int | None
     """How many; a shorter split is the prefix of a longer one. None for a gallery, which takes all images."""
     stream: bool = False

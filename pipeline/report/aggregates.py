@@ -49,6 +49,16 @@ def share_below(columns: Arrays, *, pixels: float) -> Tally:
     return _mean(columns, columns["distance"] < pixels)  # NaN, nothing found, is below nothing
 
 
+def mean(columns: Arrays, *, column: str) -> Tally:
+    """The mean of a column over an episode's rows, averaged over episodes; of those that have any row."""
+    episodes, row = np.unique(columns["episode"], return_inverse=True)
+    if column not in columns and not len(row):  # the systems gives no such answer
+        return Tally(episodes.astype(np.int64), np.empty((0, 2)), lambda total: total[..., 0] / total[..., 1])
+    values = np.bincount(row, weights=columns[column]) / np.bincount(row)
+    sums = np.stack([values, np.ones_like(values)], axis=-1)
+    return Tally(episodes.astype(np.int64), sums, lambda total: total[..., 0] / total[..., 1])
+
+
 def share(columns: Arrays) -> Tally:
     """Share of rows of `choice` that are correct."""
     return _mean(columns, columns["correct"])
@@ -61,6 +71,7 @@ AGGREGATES: dict[str, Callable[..., Tally]] = {
         best_iou,
         share_below,
         share,
+        mean,
         patches.image_accuracy,
         patches.patch_accuracy,
         pooled.class_iou,

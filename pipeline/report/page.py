@@ -17,13 +17,29 @@ from pipeline.report.footing import PerClass, Size, Speed, per_class, sizes, spe
 from pipeline.report.job import Cell, ReportJob, Suite
 from pipeline.report.learning import learning
 from pipeline.report.patch_rows import PatchRow, patch_rows
+from pipeline.report.per_episode import EpisodeTable, episode_table
 from pipeline.report.pivot import Pivot, pivots
 from pipeline.report.published import read_published
 from pipeline.report.recorded import Recorded, read_recorded
-from pipeline.report.results import failures
+from pipeline.report.results import failures, lost
 from pipeline.report.row import Row, label, metric_title, natural
+from pipeline.report.samples import SampleRow, sample_rows
+from pipeline.report.scatter import scatter
 from pipeline.report.shots import by_shots
-from pipeline.report.shown import Above, Claim, Curve, Falls, Film, Levels, Patches, Shots, Sweep
+from pipeline.report.shown import (
+    Above,
+    Claim,
+    Curve,
+    Episodes,
+    Falls,
+    Film,
+    Levels,
+    Patches,
+    Samples,
+    Scatter,
+    Shots,
+    Sweep,
+)
 from pipeline.report.strips import Strip, at_levels, strips
 from pipeline.report.table import Entry, entries, timings
 
@@ -43,6 +59,9 @@ class Section:
     """(title, films)."""
     patches: list[tuple[str, list[PatchRow]]]
     """(title, a row a system and class)."""
+    samples: list[tuple[str, list[SampleRow]]]
+    """(title, a row a pair and system)."""
+    episodes: list[EpisodeTable]
     strips: dict[tuple[str, str], list[Strip]]
     """(data set, split) -> its first episodes, of the split that counts most in each track."""
     failures: list[str]
@@ -168,8 +187,14 @@ def _section(suite: Suite, job: ReportJob, found: Sequence[Entry], judged: list[
             for plot in suite.figures
             if isinstance(plot, Patches)
         ],
+        samples=[(plot.title, sample_rows(plot, sound)) for plot in suite.figures if isinstance(plot, Samples)],
+        episodes=[
+            table
+            for plot in suite.figures
+            if isinstance(plot, Episodes) and (table := episode_table(plot, sound, suite.metrics[plot.metric]))
+        ],
         strips=_strips(suite, sound, splits),
-        failures=list(dict.fromkeys(reason for cell in cells for reason in failures(cell))),
+        failures=list(dict.fromkeys(reason for cell in cells for reason in [*failures(cell), *lost(cell)])),
         subset=[entry.row for entry in found if entry.row.complete is False],
         recorded=recorded,
         sizes=sizes(suite, sound) if suite.parameters else [],
@@ -192,6 +217,8 @@ def _figures(
             drawn.append((plot.title, sweep(plot, found, suite.metrics[plot.metric])))
         elif isinstance(plot, Shots):
             drawn.append((plot.title, by_shots(plot, found, mark)))
+        elif isinstance(plot, Scatter):
+            drawn.append((plot.title, scatter(plot, found, mark)))
     drawn.append(("Learning curves", learning(cells)))
     return [(title, figure) for title, figure in drawn if figure]
 

@@ -67,6 +67,17 @@ def failures(cell: Cell) -> list[str]:
     return [f"{path}: {header.reason}" for path, header in headers if header.status == "failed"]
 
 
+def lost(cell: Cell) -> list[str]:
+    """Episodes that could not be scored where others were: `path: name: reason`."""
+    found = []
+    for path in cell.files:
+        header = read_result(path).header
+        if header.status == "ok":
+            names = dict(enumerate(header.names))
+            found += [f"{path}: {names.get(episode, episode)}: {why}" for episode, why in header.failed.items()]
+    return found
+
+
 def suite_of(cell: Cell, job: ReportJob) -> Suite:
     """The suite of a cell."""
     return next(suite for suite in job.suites if suite.name == cell.suite)

@@ -11,6 +11,10 @@ from pipeline.report.job import Cell
 from pipeline.report.published import ANY
 
 NOT_RUN = "published, not run"
+NOT_APPLICABLE = "not applicable"
+"""Of a system that gives no such answer: masks of a synthesizer without."""
+PARTLY = "partly failed"
+"""Of a number over those episodes that could be scored; the page names the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +53,7 @@ class Row:
     complete: bool | None = None
     """False when trained or tested on a subset of the official data, or on the built-in sample."""
     status: str
-    """`ok`, `failed`, or `published, not run`; `recorded` on the page alone."""
+    """`ok`, `failed`, `partly failed`, `not applicable` or `published, not run`; `recorded` on the page alone."""
     seconds: float | None = None
     """Training and evaluation, over all seeds; the one column that differs between equal runs."""
     device: str = ""

@@ -88,7 +88,40 @@ class Shots(Facts):
     """None means all that enter the track."""
 
 
-Figure = Annotated[Curve | Sweep | Levels | Shots | Film | Patches, Field(discriminator="kind")]
+class Samples(Facts):
+    """The first samples of synthesizers with their masks over them, beside the given pair."""
+
+    kind: Literal["samples"]
+    title: str
+    track: str
+    systems: list[str] | None = None
+    """In this order; None means all that enter the track."""
+    pairs: int = 3
+    """How many pairs, from the first."""
+
+
+class Scatter(Facts):
+    """One metric against another: a point a system, published ones hollow."""
+
+    kind: Literal["scatter"]
+    title: str
+    tracks: list[str]
+    x: str
+    y: str
+
+
+class Episodes(Facts):
+    """A metric on every video or pair: a table, a column a system."""
+
+    kind: Literal["episodes"]
+    title: str
+    track: str
+    metric: str
+
+
+Figure = Annotated[
+    Curve | Sweep | Levels | Shots | Film | Patches | Samples | Scatter | Episodes, Field(discriminator="kind")
+]
 
 
 class Line(Facts):

@@ -9,8 +9,8 @@ from pipeline.errors import UserError, nearest
 from pipeline.report.interval import interval
 from pipeline.report.job import Cell, ReportJob, Suite
 from pipeline.report.published import Key, Published, find_published, read_published
-from pipeline.report.results import failures, read_result, suite_of, tallies
-from pipeline.report.row import NOT_RUN, Row, place
+from pipeline.report.results import failures, lost, read_result, suite_of, tallies
+from pipeline.report.row import NOT_APPLICABLE, NOT_RUN, PARTLY, Row, place
 from pipeline.scores import Timing, read_timing
 
 
@@ -102,6 +102,8 @@ def _numbers(cell: Cell, job: ReportJob, number: Published | None) -> dict[str, 
     if cell.metric not in suite.metrics:
         raise UserError(f"suite '{suite.name}': unknown metric '{cell.metric}'; {nearest(cell.metric, suite.metrics)}")
     found = tallies(cell, suite.metrics[cell.metric])
+    if not all(len(tally.episodes) for tally in found):
+        return {"episodes": 0, "status": NOT_APPLICABLE}
     value = sum(tally.value for tally in found) / len(found)
     low, high = interval(found, job.bootstrap)
     return {
@@ -110,7 +112,7 @@ def _numbers(cell: Cell, job: ReportJob, number: Published | None) -> dict[str, 
         "ci_high": high,
         "episodes": len(found[0].episodes),
         "difference": value - float(number.fraction) if number else None,
-        "status": "ok",
+        "status": "ok" if not lost(cell) else PARTLY,
     }
 
 

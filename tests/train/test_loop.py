@@ -53,7 +53,8 @@ class KilledError(Exception):
 def run(plugin, work: Path, parameters=None, needs=None, seed=0, kill_after=None, monkeypatch=None):
     torch.set_num_threads(1)
     work.mkdir(exist_ok=True)
-    model = build_system(plugin, parameters or {}, needs or {}, seed)
+    pair = {"height": 24, "width": 24, "objects": 1} if plugin == "toy_gan" else {}
+    model = build_system(plugin, {**(parameters or {}), **pair}, needs or {}, seed)
     calls = 0
     for stage in model.stages if kill_after else ():
         original = stage.step
@@ -127,7 +128,7 @@ def test_frozen_parts_keep_their_weights_in_the_second_stage(tmp_path):
 def test_the_second_stage_of_the_gan_adds_a_layer(tmp_path):
     model = run("toy_gan", tmp_path)
     assert len(model.generator) == 2
-    fresh = build_system("toy_gan", {}, {}, 1)
+    fresh = build_system("toy_gan", {"height": 24, "width": 24, "objects": 1}, {}, 1)
     fresh.load_weights(model.weights())
     pairs = [list(m.sample(2, torch.Generator().manual_seed(0))) for m in (model, fresh)]
     for (image, mask), (image2, mask2) in zip(*pairs, strict=True):

@@ -13,14 +13,16 @@ from pipeline.stage import Stage
 SIZE = 16
 
 
-def build(*, samples: int = 60, batch: int = 4) -> "Gan":
-    """Two stages; the second grows the generator."""
+def build(*, height: int, width: int, objects: int, samples: int = 60, batch: int = 4) -> "Gan":
+    """Two stages; the second grows the generator. Of all objects it makes one."""
     model = Gan()
     model.stages = (Adversarial(model, "coarse", samples, batch), Adversarial(model, "fine", samples, batch, grow=True))
     return model
 
 
 class Gan(Synthesizer):
+    size = (SIZE, SIZE)
+
     def __init__(self) -> None:
         super().__init__()
         self.generator = nn.ModuleList([nn.Conv2d(4, 4, 3, padding=1)])
@@ -60,7 +62,7 @@ class Adversarial(Stage):
         for batch in batches:
             query = batch.queries[0]
             assert query.masks is not None
-            real = F.interpolate(torch.cat([query.images / 255, query.masks[:, None].float()], 1), (SIZE, SIZE))
+            real = torch.cat([query.images / 255, (query.masks[:, None] > 0).float()], 1)
             fake = self.model.make(torch.randn_like(real))
             self.optimizers[1].zero_grad()
             critic = self.model.discriminator

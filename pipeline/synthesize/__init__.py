@@ -1,0 +1,1 @@
+"""Stage `synthesize`: from one image and its mask to new image-mask pairs."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError, nearest
-from pipeline.report import patches, pooled
+from pipeline.report import patches, pooled, video
 from pipeline.report.tally import Arrays, Floats, Tally
 
 
@@ -81,6 +81,13 @@ AGGREGATES: dict[str, Callable[..., Tally]] = {
         pooled.positive_iou,
         pooled.panet_binary,
         pooled.label_iou,
+        video.j_mean,
+        video.j_recall,
+        video.j_decay,
+        video.f_mean,
+        video.f_recall,
+        video.f_decay,
+        video.j_and_f,
     )
 }
 

@@ -2,11 +2,11 @@
 
 from typing import Literal, NamedTuple
 
+from pipeline.layers.one_shot.resolution import configure
+
 START = Literal["pair", "square"]
-FEWEST, MOST = 3, 7
-"""Cells of the smallest map along either side, for `pair`."""
 SQUARE = 4
-"""Of both sides, for `square`."""
+"""Cells of the smallest map along both sides, for `square`."""
 
 
 class Canvas(NamedTuple):
@@ -22,38 +22,14 @@ class Canvas(NamedTuple):
         return self.start[0] << self.doublings, self.start[1] << self.doublings
 
 
-def canvas(height: int, width: int, *, start: START, limit: int) -> Canvas:
-    """The canvas of a pair of `height` x `width` pixels whose longer side becomes `limit` at most.
+def canvas(height: int, width: int, *, start: START, max_size: int, frame: tuple[int, int] | None = None) -> Canvas:
+    """The canvas of a pair of `height` x `width` pixels; `max_size` and `frame` as `configure` takes them.
 
-    `pair`: a start of its own shape, 3 to 7 cells a side where there is such a one, as OSMIS chooses its noise grid.
-    `square`: 4x4, doubled to the largest power of two up to `limit`, as the published code has it; frames are
-    resized between it and the size of `pair`.
+    `pair`: the size and the grid that OSMIS would take: 3x5, doubled seven times, for 384x640. `square`: 4x4, doubled
+    to the largest power of two up to `max_size`, which is all that the published code can do; frames are resized
+    between that and the size of `pair`.
     """
-    height, width = _shrunk(height, width, limit)
-    doublings = _doublings(height, width)
-    cell = 1 << doublings
-    grid = max(1, round(height / cell)), max(1, round(width / cell))
-    fitted = Canvas((grid[0] * cell, grid[1] * cell), grid, doublings)
+    found = configure(height, width, max_size=max_size, frame=frame, low_level=1)
     if start == "pair":
-        return fitted
-    return Canvas(fitted.size, (SQUARE, SQUARE), max(0, limit.bit_length() - 3))
-
-
-def _shrunk(height: int, width: int, limit: int) -> tuple[int, int]:
-    """First the width, then the height is held to the limit, each time truncating."""
-    if width > limit:
-        height, width = int(height * limit / width), limit
-    if height > limit:
-        height, width = limit, int(width * limit / height)
-    return height, width
-
-
-def _doublings(height: int, width: int) -> int:
-    """The first of 4 to 8 by which both sides have had 3 to 7 cells; else the one that comes nearest."""
-    fits = [[FEWEST <= side / (1 << n) <= MOST for n in range(4, 9)] for side in (height, width)]
-    for number in range(5):
-        if all(any(side[: number + 1]) for side in fits):
-            return number + 4
-    return min(
-        range(4, 9), key=lambda n: sum(max(FEWEST - s / (1 << n), s / (1 << n) - MOST, 0) for s in (height, width))
-    )
+        return Canvas(found.size, found.grid, found.blocks - 1)
+    return Canvas(found.size, (SQUARE, SQUARE), max(0, max_size.bit_length() - SQUARE.bit_length()))

@@ -60,6 +60,6 @@ def with_deviation(x: Tensor) -> Tensor:
     """
     batch, _, height, width = x.shape
     size = next(size for size in range(min(GROUP, batch), 0, -1) if batch % size == 0)
-    deviation = (x.float().view(size, batch // size, -1).var(0, correction=0) + 1e-8).sqrt().mean(1)
+    deviation = (x.float().reshape(size, batch // size, -1).var(0, correction=0) + 1e-8).sqrt().mean(1)
     plane = deviation.repeat(size)[:, None, None, None].expand(-1, 1, height, width)
     return torch.cat([x, plane.to(x.dtype)], 1)

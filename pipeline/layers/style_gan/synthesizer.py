@@ -45,7 +45,7 @@ class StyleGan(Synthesizer):
         if images.shape[2:] != (height, width):
             images = _resized(images, (height, width))
             masks = F.interpolate(masks[:, None].float(), (height, width), mode="nearest-exact")[:, 0]
-        return images.float() / 127.5 - 1, masks.long()
+        return images.float().contiguous() / 127.5 - 1, masks.long()
 
     def frame(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """An image (3, h, w) in [-1, 1] and its mask (h, w) as bytes at `size`."""

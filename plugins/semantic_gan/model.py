@@ -29,7 +29,7 @@ def build(
     latent: int = 512,
     mapping: int = 8,
     patch_width: int = 64,
-    samples: int = 12_800_000,
+    samples: int = 1_600_000,
     batch: int = 16,
     learning_rate: float = 2e-3,
     r1: float = 10,

@@ -147,10 +147,10 @@ def test_it_learns_where_the_object_is():
     torch.manual_seed(0)
     canvas = Canvas((8, 16), (2, 4), 2)
     model = SemanticGan(canvas=canvas, classes=2, base=256, most=12, latent=8, mapping=2, patch_width=8)
-    schedule = Schedule(samples=400, batch=4, learning_rate=1e-2, r1=1, half_life=20)
-    model.stages = (Semantic(model, schedule, matching=2, through_image=False),)
-    run(model, 100)
+    schedule = Schedule(samples=400, batch=4, learning_rate=1e-2, half_life=20)
+    model.stages = (Semantic(model, schedule, matching=10, through_image=False),)
+    run(model, 60)
     truth = stripes(model.size, 1)[0].queries[0].masks[0].bool()
     found = [mask.bool() for _, mask in model.sample(4, torch.Generator().manual_seed(0))]
     ious = [float((mask & truth).sum() / (mask | truth).sum()) for mask in found]
-    assert sum(ious) / 4 > 0.6
+    assert sum(ious) / 4 > 0.5

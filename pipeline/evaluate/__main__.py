@@ -1,8 +1,9 @@
-"""`python -m pipeline.evaluate`: score one system on one test split."""
+"""`python -m pipeline.evaluate`: score one system on one test split; with `davis`, a folder of results on DAVIS."""
 
 import importlib
 import io
 import itertools
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,10 +30,15 @@ from pipeline.segmenter import Batch, Segmenter
 from pipeline.system import build_system, read_weights
 from pipeline.work import work_folder
 
+ABOUT = "Score one system on one test split, all shots at once. For a folder of results on DAVIS: `davis --help`."
+
 
 def main() -> None:
     """Read the job, score, write the scores, their pictures and the timing."""
-    parser = stage_parser("evaluate", "Score one system on one test split, all shots at once.", EvaluateJob)
+    if sys.argv[1:2] == ["davis"]:  # by name: no evaluation's code is to change with that command's
+        importlib.import_module("pipeline.evaluate.davis.command").main(sys.argv[2:])
+        return
+    parser = stage_parser("evaluate", ABOUT, EvaluateJob)
     parser.add_argument("--gpu", type=int, choices=range(5), default=4, help="quarters of a card; 4 means alone")
     parser.add_argument("--image-cache", type=int, default=1024, metavar="MIB", help="decoded images that are kept")
     parser.add_argument("--feature-cache", type=int, default=2048, metavar="MIB", help="what a system may remember")

@@ -17,6 +17,7 @@ from toys import TOYS, random_batch
 from pipeline.closure import ROOT
 from pipeline.download.samples import omniglot
 from pipeline.errors import UserError
+from pipeline.evaluate.job import EvaluateJob
 from pipeline.plan import NAME, Plan
 from pipeline.render.renderer import make_renderer
 from pipeline.settings import PROFILES, load_settings
@@ -41,6 +42,11 @@ def plan(profile: str, **config) -> Plan:
 
 def values(found: Plan, stage: str):
     return [job.values for job in found.jobs[stage].values()]
+
+
+def scored(found: Plan):
+    """Evaluations of segmenters; those of synthesizers measure pairs."""
+    return [job for job in values(found, "evaluate") if isinstance(job, EvaluateJob)]
 
 
 # How much: bounds that a change has to break knowingly. The numbers are upper ones, of all suites together.
@@ -183,7 +189,7 @@ def test_a_budget_never_exceeds_what_a_data_set_has():
 def test_episodes_override_those_of_every_test_split():
     for output, job in plan("lite", episodes=70, suites="clutter").jobs["render"].items():
         assert job.values.episodes == (2_000_000 if "/train" in output else 70)
-    assert {job.episodes for job in values(plan("lite", episodes=30), "evaluate")} == {30}
+    assert {job.episodes for job in scored(plan("lite", episodes=30))} == {30}
 
 
 def test_a_stream_is_of_train_splits_alone():
@@ -232,10 +238,10 @@ def test_a_training_set_is_all_of_its_data_sets():
 
 def test_oracle_data_reach_only_those_who_declare_them():
     found = plan("sample")
-    for stage in ("train", "evaluate"):
-        given = {job.plugin for job in values(found, stage) if job.oracle}
+    for jobs in (values(found, "train"), scored(found)):
+        given = {job.plugin for job in jobs if job.oracle}
         assert given <= {"presegmented_discriminator", "cluttered_discriminator", "template_matching"}
-    assert {job.plugin for job in values(found, "evaluate") if job.truth} == {"best_proposal"}
+    assert {job.plugin for job in scored(found) if job.truth} == {"best_proposal"}
 
 
 def test_the_schedule_is_the_least_share_of_the_published_training():

@@ -19,6 +19,8 @@ from pipeline.errors import UserError
 from pipeline.job import Facts
 from pipeline.manifest import write_json
 
+Trunk = Literal["pretrained", "scratch", "none"]
+"""Where a trunk's weights came from; `none` for a system without any."""
 Columns = dict[str, list[Any]]
 """Column name -> one value a row; rows are (episode, query, object) or episodes, as the statistic says."""
 
@@ -32,8 +34,7 @@ class Scores(Facts):
     inputs: dict[str, str | None]
     complete: bool
     """False when trained or tested on a subset of the official data."""
-    weights: Literal["pretrained", "scratch", "none"]
-    """Where the trunk's weights came from; `none` for a system without any."""
+    weights: Trunk
     status: Literal["ok", "failed"] = "ok"
     reason: str = ""
     """Why it failed, in one line."""

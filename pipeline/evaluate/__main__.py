@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +18,13 @@ from pipeline.episodes import Arrays, EpisodeStore
 from pipeline.errors import UserError, run
 from pipeline.evaluate.clock import peak_memory, time_episodes
 from pipeline.evaluate.job import EvaluateJob, MeasureJob
-from pipeline.evaluate.score import Pictures, Scorer, predict
-from pipeline.evaluate.worst import Worst
+from pipeline.evaluate.score import Pictures, predict
+from pipeline.evaluate.tally import Shelf, Tally, tally_of
 from pipeline.job import read_job, stage_parser
-from pipeline.manifest import input_digests, read_manifest, write_atomic, write_json
+from pipeline.manifest import canonical, digest_text, input_digests, read_manifest, write_atomic, write_json
 from pipeline.memory import Memory
 from pipeline.progress import ProgressLine
-from pipeline.scores import EpisodeTime, Scores, write_timing
+from pipeline.scores import EpisodeTime, Scores, Trunk, read_scores, write_timing
 from pipeline.segmenter import Batch, Segmenter
 from pipeline.system import build_system, read_weights
 from pipeline.work import work_folder
@@ -49,13 +48,47 @@ def main() -> None:
         _measure(read_job(parser, MeasureJob, arguments), arguments.output, arguments.gpu)
         return
     job = read_job(parser, EvaluateJob, arguments)
-    with work_folder(arguments.output.with_suffix("")), share(job.device, arguments.gpu, job.threads) as device:
-        scores, pictures = evaluate(job, device, arguments.image_cache << 20, arguments.feature_cache << 20)
-        _write_pictures(arguments.output, pictures)
-        seconds, peak = time.monotonic() - start, peak_memory(device)
+    with (
+        work_folder(arguments.output.with_suffix("")) as work,
+        share(job.device, arguments.gpu, job.threads) as device,
+    ):
+        empty = _empty(job)
+        if _published(arguments.output, empty):
+            return
+        shelf = Shelf(work, digest_text(canonical(empty.model_dump(mode="json"))))
+        tally, trunk = evaluate(job, device, arguments.image_cache << 20, arguments.feature_cache << 20, shelf)
+        _write_pictures(arguments.output, tally.shown)
+        seconds, peak = tally.seconds + time.monotonic() - start, peak_memory(device)
         times = clock(job, device, arguments.timed) if arguments.timed else {}
         write_timing(arguments.output, seconds, name_of(device), shots=times, memory=peak if times else None)
+        statistics = {shots: scorer.columns for shots, scorer in tally.scorers.items()}
+        scores = empty.model_copy(update={"weights": trunk, "statistics": statistics})
         write_json(arguments.output, scores.model_dump(mode="json"))
+        shelf.clear()
+
+
+def _empty(job: EvaluateJob) -> Scores:
+    """The job's scores before anything is counted: what they are of, and whether the data are complete."""
+    weights = [job.model] if job.model else [*job.needs.values(), *job.pretrained.values()]
+    parents = [Path(path) for path in [job.data, *job.oracle.values(), *weights]]
+    modules = [f"pipeline.evaluate.statistics.{name}" for name in job.statistics]
+    return Scores(
+        recipe=job.model_dump(mode="json"),
+        code=code_digest(code_files("pipeline.evaluate.__main__", f"plugins.{job.plugin}.model", *modules)),
+        inputs=input_digests(parents),
+        complete=all(
+            read_manifest(parent).complete for parent in parents if str(parent) not in job.pretrained.values()
+        ),
+        weights="none",
+    )
+
+
+def _published(output: Path, empty: Scores) -> bool:
+    """Whether an orphan, which this process has waited for, has written these very scores."""
+    if not output.exists():
+        return False
+    found = read_scores(output)
+    return (found.recipe, found.code, found.inputs) == (empty.recipe, empty.code, empty.inputs)
 
 
 def _measure(job: MeasureJob, output: Path, gpu: int) -> None:
@@ -76,25 +109,27 @@ def _write_pictures(output: Path, pictures: dict[str, Any]) -> None:
 
 @torch.no_grad()
 def evaluate(
-    job: EvaluateJob, device: torch.device, image_cache: int = 0, feature_cache: int = 0
-) -> tuple[Scores, dict[str, Any]]:
-    """Statistics of every episode of the job, and pictures of the first ones and, where classes recur, of the worst.
+    job: EvaluateJob, device: torch.device, image_cache: int = 0, feature_cache: int = 0, shelf: Shelf | None = None
+) -> tuple[Tally, Trunk]:
+    """Statistics and pictures of the job's episodes, and where the weights of the system's trunk came from.
 
+    There are pictures of the first episodes and, where classes recur, of the worst.
     Where images recur, `image_cache` bytes of them are kept decoded, and the system remembers `feature_cache` bytes of
-    what it made of them.
+    what it made of them. What lies on the `shelf` is not counted again.
     """
     segmenter = load_segmenter(job).to(device).eval()
-    scorers = {shots: Scorer(job.statistics, job.system) for shots in job.shots}
-    pictures = Pictures(job.pictures, job.kept)
-    worst = Worst()
-    line, done = ProgressLine(f"{job.system} on {job.tested_on}", job.episodes, 0), 0
+    tally = tally_of(job.statistics, job.shots, Pictures(job.pictures, job.kept), job.system)
+    if shelf:
+        shelf.load(tally)
+    pictures, worst = tally.pictures, tally.worst
+    line = ProgressLine(f"{job.system} on {job.tested_on}", job.episodes, tally.done)
     dtype = getattr(torch, job.precision)
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        for numbers, batch in episodes(job, device, image_cache):
+        for numbers, batch in episodes(job, device, image_cache, after=tally.done):
             if batch.classes is not None and segmenter.memory is None and feature_cache:
                 segmenter.memory = Memory(feature_cache)
             pictures.add_supports(numbers, batch.supports.frames, masks=batch.classes is not None)
-            for shots, scorer in scorers.items():
+            for shots, scorer in tally.scorers.items():
                 for q, (query, prediction) in enumerate(predict(segmenter, batch, shots, job.truth)):
                     if query.masks is None:
                         raise UserError(f"{job.data} has no masks to score against")
@@ -103,22 +138,11 @@ def evaluate(
                         pictures.add_query(numbers, q, query, prediction)
                         if job.pictures and q == 0 and batch.classes is not None:
                             worst.add(numbers, batch, prediction)
-            done += len(numbers)
-            line.show(done, {})
-    weights = [job.model] if job.model else [*job.needs.values(), *job.pretrained.values()]
-    parents = [Path(path) for path in [job.data, *job.oracle.values(), *weights]]
-    modules = [f"pipeline.evaluate.statistics.{name}" for name in job.statistics]
-    scores = Scores(
-        recipe=job.model_dump(mode="json"),
-        code=code_digest(code_files("pipeline.evaluate.__main__", f"plugins.{job.plugin}.model", *modules)),
-        inputs=input_digests(parents),
-        complete=all(
-            read_manifest(parent).complete for parent in parents if str(parent) not in job.pretrained.values()
-        ),
-        weights=segmenter.trunk,
-        statistics={shots: scorer.columns for shots, scorer in scorers.items()},
-    )
-    return scores, worst.arrays | pictures.arrays
+            tally.done += len(numbers)
+            line.show(tally.done, {})
+            if shelf:
+                shelf.save(tally)
+    return tally, segmenter.trunk
 
 
 @torch.no_grad()
@@ -147,10 +171,13 @@ def load_segmenter(job: EvaluateJob) -> Segmenter:
     return segmenter
 
 
-def episodes(job: EvaluateJob, device: torch.device, image_cache: int = 0) -> Iterator[tuple[list[int], Batch]]:
+def episodes(
+    job: EvaluateJob, device: torch.device, image_cache: int = 0, *, after: int = 0
+) -> Iterator[tuple[list[int], Batch]]:
     """Batches of the job's episodes on `device`, each with their numbers; oracle data as listed.
 
     Where images recur, episodes with the same query follow one another, so that little has to be remembered of it.
+    The first `after` episodes, whole batches of them, are left out.
     """
     store = EpisodeStore(Path(job.data).with_suffix(".zarr"))
     collation = Collation(store.attributes, device, image_cache=image_cache)
@@ -158,22 +185,22 @@ def episodes(job: EvaluateJob, device: torch.device, image_cache: int = 0) -> It
         rows = store.read(0, min(job.episodes, store.length))  # a gallery may give fewer than were asked for
         order = np.argsort(rows["queries"][:, 0], kind="stable")
         size = job.batch if collation.table.one_size else 1
-        for first in range(0, len(order), size):
+        for first in range(after, len(order), size):
             part = order[first : first + size]
             prepared = collation.prepare({name: array[part] for name, array in rows.items()})
             yield part.tolist(), collation.finish(prepared)
         return
     if store.length < job.episodes:
         raise UserError(f"{job.data} holds {store.length} episodes, not {job.episodes}: delete it and run snakemake")
-    for numbers, arrays in _blocks(job, store):
+    for numbers, arrays in _blocks(job, store, after):
         yield numbers, collation.finish(collation.prepare(arrays), [f"{job.tested_on}/{i}" for i in numbers])
 
 
-def _blocks(job: EvaluateJob, store: EpisodeStore) -> Iterator[tuple[list[int], Arrays]]:
-    """Batches as arrays, read a shard or so at a time, each with the numbers of its episodes."""
+def _blocks(job: EvaluateJob, store: EpisodeStore, after: int) -> Iterator[tuple[list[int], Arrays]]:
+    """Batches as arrays from episode `after` on, read a shard or so at a time, each with the episodes' numbers."""
     oracles = {field: EpisodeStore(Path(path).with_suffix(".zarr")) for field, path in job.oracle.items()}
     block = max(job.batch, store.shard // job.batch * job.batch)
-    for start in range(0, job.episodes, block):
+    for start in range(after, job.episodes, block):
         stop = min(start + block, job.episodes)
         arrays = store.read(start, stop)
         arrays |= {f"oracle_{field}": oracle.read(start, stop)[field] for field, oracle in oracles.items()}

@@ -87,6 +87,11 @@ class Pictures:
         self._seen: set[bytes] = set()
         self.arrays: dict[str, NDArray[np.uint8]] = {}
 
+    def load(self, arrays: dict[str, NDArray[np.uint8]]) -> None:
+        """Go on from the pictures of another one."""
+        self.arrays = arrays
+        self._seen = {image.tobytes() for name, image in arrays.items() if name.endswith("/shown")}
+
     def add_supports(self, episodes: Sequence[int], frames: Sequence[Frame], *, masks: bool = False) -> None:
         """Keep the supports of the episodes with these numbers, and their `masks` if asked for."""
         for k, frame in enumerate(frames):

@@ -1,6 +1,7 @@
 """The episode that a system failed most, kept as pictures beside the first ones: the page shows failures, too."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +19,15 @@ class Worst:
 
     def __init__(self) -> None:
         """None yet."""
-        self._rank: tuple[float, int, int] | None = None
+        self.rank: tuple[float, int, int] | None = None
+        """IoU, minus the object's pixels, and number of the episode."""
         self.arrays: dict[str, NDArray[np.uint8]] = {}
         """Its pictures, named as `pipeline.scores` says."""
+
+    def load(self, rank: Sequence[Any] | None, arrays: dict[str, NDArray[np.uint8]]) -> None:
+        """Go on from the rank and the pictures of another one."""
+        self.rank = (rank[0], rank[1], rank[2]) if rank is not None else None
+        self.arrays = arrays
 
     def add(self, episodes: Sequence[int], batch: Batch, prediction: Prediction) -> None:
         """Look at episodes with these numbers; `prediction` is of their first query, at any number of shots."""
@@ -33,8 +40,8 @@ class Worst:
         )
         ratios = [hit / max(true + wrong, 1) for hit, wrong, true in zip(hits, false, positives, strict=True)]
         for row, rank in enumerate(zip(ratios, (-true for true in positives), episodes, strict=True)):
-            if self._rank is None or rank < self._rank:
-                self._rank = rank
+            if self.rank is None or rank < self.rank:
+                self.rank = rank
                 self.arrays = _pictures(str(rank[2]), batch.part(slice(row, row + 1)), probabilities[row])
 
 

@@ -7,13 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.layers.alexnet import CELL, FcnAlexNet
+from pipeline.layers.alexnet import CELL, FcnAlexNet, Layout
 from pipeline.layers.cells import Grid
 from pipeline.layers.fcn32 import STRIDE, Fcn32
 from pipeline.layers.squeezenet import SqueezeNet, prepared
 from pipeline.layers.vgg import normalized
 
-Features = Literal["fcn", "squeezenet", "alexnet"]
+Features = Literal["fcn", "squeezenet", "alexnet", "alexnet_caffe"]
 EXTRACTOR = "extractor."
 """Of the tensors of an FCN-32s classifier that make its features."""
 
@@ -77,12 +77,16 @@ class SqueezeNetCells(CellFeatures):
 
 
 class AlexNetCells(CellFeatures):
-    """fc7 of ImageNet's AlexNet in torchvision's layout: 4,096 numbers for every 32 pixels; 57,003,840 parameters."""
+    """fc7 of an AlexNet that knows ImageNet's labels: 4,096 numbers for every 32 pixels.
 
-    def __init__(self, width: int, weights: Mapping[str, Tensor] | None) -> None:
-        """`weights` are torchvision's, of full `width`; None leaves them as they are drawn."""
+    57,003,840 parameters in torchvision's layout, 56,868,224 in Caffe's, which takes blue first and no deviation.
+    """
+
+    def __init__(self, layout: Layout, width: int, weights: Mapping[str, Tensor] | None) -> None:
+        """`weights` are of this layout and of full `width`; None leaves them as they are drawn."""
         super().__init__()
-        self.network = FcnAlexNet("torchvision", width=width)
+        self.network = FcnAlexNet(layout, width=width)
+        self._prepared = normalized if layout == "torchvision" else prepared
         self.grid = Grid(STRIDE, CELL)
         if weights is not None:
             self.network.load_published(weights)
@@ -90,7 +94,7 @@ class AlexNetCells(CellFeatures):
 
     def forward(self, images: Tensor) -> Tensor:
         """fc7 after its ReLU."""
-        return self.network.features(normalized(images))
+        return self.network.features(self._prepared(images))
 
 
 def frozen_cells(
@@ -104,8 +108,8 @@ def frozen_cells(
     given = weights or {}
     if features == "squeezenet":
         return SqueezeNetCells(given.get("trunk"))
-    if features == "alexnet":
-        return AlexNetCells(width, given.get("trunk"))
+    if features != "fcn":
+        return AlexNetCells("torchvision" if features == "alexnet" else "caffe", width, given.get("trunk"))
     return FcnCells(Fcn32(width=width, first_padding=100), given.get("fcn"))
 
 

@@ -151,13 +151,14 @@ def test_the_variant_takes_a_published_squeezenet():
         build_logreg(features="squeezenet", weights={"trunk": {}})
 
 
-def test_the_variant_takes_a_published_alexnet():
-    segmenter = build_logreg(features="alexnet", width=32).eval()
+@pytest.mark.parametrize("features", ["alexnet", "alexnet_caffe"])
+def test_the_variant_takes_a_published_alexnet(features):
+    segmenter = build_logreg(features=features, width=16).eval()
     assert segmenter.trunk == "scratch"
     assert segmenter.features.grid == Grid(stride=32, first=13)
     frame = coloured((9, 9, 9))
     with torch.no_grad():
-        assert segmenter.look(frame).shape == (128, 16, 16)
+        assert segmenter.look(frame).shape == (256, 16, 16)
     names = {"fc6": "classifier.1", "fc7": "classifier.4"}
     published = {}
     for name, value in segmenter.features.network.state_dict().items():
@@ -165,10 +166,18 @@ def test_the_variant_takes_a_published_alexnet():
         published[f"{names[layer]}.{kind}" if layer in names else name.removeprefix("alexnet.")] = (
             value.flatten(1) if (layer in names and kind == "weight") else value
         )
-    again = build_logreg(features="alexnet", width=32, weights={"trunk": published}).eval()
+    again = build_logreg(features=features, width=16, weights={"trunk": published}).eval()
     assert again.trunk == "pretrained"
     with torch.no_grad():
         assert torch.equal(again.look(frame), segmenter.look(frame))
+
+
+def test_caffes_alexnet_takes_blue_first():
+    torch.manual_seed(0)
+    cells = build_logreg(features="alexnet_caffe", width=16).eval().features
+    image = torch.tensor([122.679, 116.669, 104.006])[None, :, None, None].expand(1, 3, 64, 64)  # Caffe's mean colour
+    with torch.no_grad():
+        assert torch.equal(cells(image), cells.network.features(torch.zeros(1, 3, 64, 64)))
 
 
 @pytest.mark.parametrize("build", BUILDERS)

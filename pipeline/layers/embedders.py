@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.layers.dinov2 import PATCH, DinoV2
 from pipeline.layers.squeezenet import SqueezeNet, prepared
 from pipeline.layers.vgg import normalized
 from pipeline.layers.vgg16 import Vgg16
 
-Backbone = Literal["vgg16", "squeezenet"]
+Backbone = Literal["vgg16", "squeezenet", "dinov2"]
 
 
 class Embedder(nn.Module, ABC):
@@ -69,17 +70,38 @@ class SqueezeEmbedder(Embedder):
         return self.network.maps(prepared(images))[self.fire - 2]
 
 
+class DinoEmbedder(Embedder):
+    """DINOv2's ViT-S/14: 384 channels every 14 pixels, learnt without any label; 518x518 pixels give 384x37x37."""
+
+    def __init__(self, network: DinoV2) -> None:
+        """`network` sees images whose sides are rounded to whole patches."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features of either sign."""
+        height, width = (max(1, round(side / PATCH)) * PATCH for side in images.shape[-2:])
+        if (height, width) != images.shape[-2:]:
+            images = F.interpolate(images.float(), (height, width), mode="bilinear", antialias=True)
+        found: Tensor = self.network(normalized(images))
+        return found
+
+
 def embedder(backbone: Backbone, *, width: int, fire: int, weights: Mapping[str, Tensor] | None) -> Embedder:
     """The embedder of a name, its channels divided by `width`; published `weights` are of use at full width alone.
 
     `UserError` where they are those of another network.
     """
-    made: VggEmbedder | SqueezeEmbedder
+    made: VggEmbedder | SqueezeEmbedder | DinoEmbedder
     published = weights if width == 1 else None
     if backbone == "vgg16":
         made = VggEmbedder(Vgg16(width=width, dilation=2))
         if published is not None:
             made.vgg.load_torchvision(published)
+    elif backbone == "dinov2":
+        made = DinoEmbedder(DinoV2(width=width))
+        if published is not None:
+            made.network.load_published(published)
     else:
         made = SqueezeEmbedder(SqueezeNet(width=width, padding=1), fire)
         if published is not None:

@@ -1,7 +1,8 @@
-"""Prototypes of a frozen backbone that saw ImageNet's labels and no mask: nothing is trained.
+"""Prototypes of a frozen backbone that never saw a mask: nothing is trained.
 
 At full width an image of 3x417x417 gives 512x27x27 features of SqueezeNet 1.1 (fire8; stride 16), or 512x53x53 of
-VGG-16 as PANet has it (stride 8). Parameters: 722,496 or 14,714,688, none of them trained.
+VGG-16 as PANet has it (stride 8), and one of 3x518x518 gives 384x37x37 of DINOv2's ViT-S/14, which never saw a label
+either. Parameters: 722,496, 14,714,688 or 22,056,576, none of them trained.
 """
 
 from collections.abc import Mapping
@@ -22,8 +23,8 @@ def build(
 ) -> PrototypeSegmenter:
     """The whole network with its numbers.
 
-    `weights["trunk"]` are the public SqueezeNet's (`fire` names the module that is taken) or torchvision's VGG-16, of
-    use at full width alone; without them features are as they were drawn.
+    `weights["trunk"]` are the public SqueezeNet's (`fire` names the module that is taken), torchvision's VGG-16 or
+    DINOv2's, of use at full width alone; without them features are as they were drawn.
     """
     return PrototypeSegmenter(
         embedder(backbone, width=width, fire=fire, weights=(weights or {}).get("trunk")), side=side

@@ -65,7 +65,9 @@ class Block(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (B, N, C) -> (B, N, C)."""
         tokens = tokens + self.ls1(self.attn(self.norm1(tokens)))
-        return tokens + self.ls2(self.mlp["fc2"](F.gelu(self.mlp["fc1"](self.norm2(tokens)))))
+        wider = F.gelu(self.mlp["fc1"](self.norm2(tokens)))
+        found: Tensor = tokens + self.ls2(self.mlp["fc2"](wider))
+        return found
 
 
 class DinoV2(nn.Module):

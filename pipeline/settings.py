@@ -46,6 +46,7 @@ class Settings(Facts):
     texture_trainings: Counts
     texture_classes: str
     pascal_folds: Folds
+    pascal_missing: Literal["skip", "fail"]
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
     evaluation_precision: Precision

@@ -192,6 +192,12 @@ def test_episodes_override_those_of_every_test_split():
     assert {job.episodes for job in scored(plan("lite", episodes=30))} == {30}
 
 
+@pytest.mark.parametrize("rule", ["skip", "fail"])
+def test_the_rule_for_images_that_are_not_on_disk_reaches_the_gallery(rule):
+    found = plan("lite", suites="pascal5i", pascal_missing=rule)
+    assert found.jobs["render"]["data/episodes/lite/voc/images.json"].values.parameters["missing"] == rule
+
+
 def test_a_stream_is_of_train_splits_alone():
     found = plan("sample", stream=True)
     assert {job.split for job in values(found, "render") if job.stream} == {"train", "train-instances"}

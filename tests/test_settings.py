@@ -98,6 +98,7 @@ WRONG = {
     "ranks": [0],
     "compile": ["perhaps"],
     "stream": [2],
+    "pascal_missing": ["leave"],
 }
 
 

@@ -77,7 +77,7 @@ def gallery(*, sources: Mapping[str, Path], missing: str = "skip", grid: int = G
     if absent and missing == "fail":
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise UserError(
-            f"the lists' image '{absent[0]}'{more} or its mask is not on disk: unpack it, or set missing=skip"
+            f"the lists' image '{absent[0]}'{more} or its mask is not on disk: unpack it, or set pascal_missing=skip"
         )
     if not entries:
         raise UserError(f"{voc} holds no image of its lists: unpack VOC 2012 again")

@@ -39,7 +39,7 @@ def main() -> None:
         return
     parser = stage_parser("evaluate", ABOUT, EvaluateJob)
     parser.add_argument("--gpu", type=int, choices=range(5), default=4, help="quarters of a card; 4 means alone")
-    parser.add_argument("--image-cache", type=int, default=1024, metavar="MIB", help="decoded images that are kept")
+    parser.add_argument("--image-cache", type=int, default=768, metavar="MIB", help="decoded images that are kept")
     parser.add_argument("--feature-cache", type=int, default=2048, metavar="MIB", help="what a system may remember")
     parser.add_argument("--timed", type=int, default=0, metavar="N", help="episodes to time, where images recur")
     arguments = parser.parse_args()

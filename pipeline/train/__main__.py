@@ -32,7 +32,7 @@ def main() -> None:
     """Read the job, train, publish; under torchrun every rank runs this."""
     parser = stage_parser("train", "Train one system on one training set under one seed.", TrainJob)
     parser.add_argument("--gpu", type=int, choices=range(5), default=4, help="quarters of a card; 4 means alone")
-    parser.add_argument("--image-cache", type=int, default=1024, metavar="MIB", help="decoded images that are kept")
+    parser.add_argument("--image-cache", type=int, default=768, metavar="MIB", help="decoded images that are kept")
     arguments = parser.parse_args()
     job = read_job(parser, TrainJob, arguments)
     modules = [f"pipeline.render.{name}" for name in job.renderers.values()]

@@ -111,7 +111,7 @@ MIDST: dict[str, tuple[tuple[str, ...], Callable[[Path], bool]]] = {
         ("pipeline.train", "toy_trained/clutter-n4/seed0.json"),
         lambda root: (root / TRAINING / "checkpoint.pt").exists() and lines(root / TRAINING / "log.jsonl") >= 20,
     ),
-    "evaluate": (("pipeline.evaluate",), lambda root: any((root / "work/results/scores").rglob("tally.npz"))),
+    "evaluate": (("pipeline.evaluate",), lambda root: (root / "work/results/scores").exists()),
     "table": (("pipeline.report", "table"), lambda root: True),
     "page": (("pipeline.report", "page"), lambda root: True),
 }

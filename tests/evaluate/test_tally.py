@@ -1,12 +1,17 @@
 """An evaluation that is killed goes on where it was, and counts what it would have counted."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from toys import random_batch
 
+from pipeline.evaluate.__main__ import evaluate
+from pipeline.evaluate.job import EvaluateJob
 from pipeline.evaluate.score import Pictures
 from pipeline.evaluate.tally import Shelf, Tally, tally_of
+from pipeline.scores import read_scores
 from pipeline.segmenter import Prediction
 
 BATCHES = [random_batch(supports=[(16, 16)] * 2, queries=[(24, 20)], objects=2, void=True, seed=s) for s in range(4)]
@@ -77,3 +82,30 @@ def test_a_shelf_waits_between_two_savings(tmp_path, monkeypatch):
     monkeypatch.setenv("GLIMPSE_CHECKPOINT_SECONDS", "60")
     Shelf(tmp_path, "same").save(empty())
     assert not list(tmp_path.iterdir())
+
+
+class KilledError(Exception):
+    """What stands for a kill."""
+
+
+@pytest.mark.slow
+def test_a_killed_evaluation_counts_what_an_undisturbed_one_does(finished_miniature, tmp_path, monkeypatch):
+    monkeypatch.chdir(finished_miniature.path)
+    monkeypatch.setenv("GLIMPSE_CHECKPOINT_SECONDS", "0")
+    path = Path("results/scores/sample/toy_trained/clutter-n4/clutter-n4-test_one_shot/none/seed0.json")
+    job = EvaluateJob.model_validate(read_scores(path).recipe | {"batch": 4, "pictures": 10})
+    whole, trunk = evaluate(job, torch.device("cpu"))
+    numbers = iter(range(9))
+
+    class Killed(Shelf):
+        def save(self, tally):
+            super().save(tally)
+            if next(numbers) == 1:
+                raise KilledError
+
+    with pytest.raises(KilledError):
+        evaluate(job, torch.device("cpu"), shelf=Killed(tmp_path, "same"))
+    again, trunk_again = evaluate(job, torch.device("cpu"), shelf=Killed(tmp_path, "same"))
+    assert next(numbers) == 5  # two batches of four episodes before, three of five after
+    assert counted(again) == counted(whole)
+    assert (again.done, trunk_again) == (20, trunk)

@@ -110,15 +110,15 @@ def test_an_update_moves_every_network():
 
 def test_a_resumed_training_equals_an_uninterrupted_one_and_two_runs_are_equal():
     whole, first, second = small(), small(), small()
-    run(whole, 4)
-    run(first, 2)
+    run(whole, 2)
+    run(first, 1)
     saved = (weights(first), deepcopy(first.stages[0].state()))
     drop(second)
     second.stages[0].setup(CPU, torch.float32)
     second.load_state_dict(saved[0])
     second.stages[0].load(saved[1])
-    run(second, 2, done=4, setup=False)
-    run(first, 2, done=4, setup=False)
+    run(second, 1, done=2, setup=False)
+    run(first, 1, done=2, setup=False)
     for other in (first, second):
         assert all(torch.equal(value, other.state_dict()[name]) for name, value in whole.state_dict().items())
 

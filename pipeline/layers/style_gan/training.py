@@ -1,5 +1,6 @@
 """Training a StyleGAN2 on one image: a non-saturating logistic loss, lazy regularization, style mixing, an average."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.layers.style_gan.averaging import follow, share_of
+from pipeline.layers.one_shot.average import follow
 from pipeline.layers.style_gan.generator import Made
 from pipeline.layers.style_gan.mapping import mixed
 from pipeline.layers.style_gan.regularization import lazy_adam, path_lengths, r1_penalty
@@ -34,6 +35,10 @@ class Schedule:
     mixing: float = 0.9
     half_life: float = 10_000
     """Images after which old weights make up half of the average."""
+
+    def decay(self, images: int) -> float:
+        """What the old average weighs after so many new images."""
+        return math.pow(0.5, images / self.half_life)
 
 
 class Adversarial(Stage):
@@ -120,7 +125,7 @@ class Adversarial(Stage):
             penalty = model.path(path_lengths(made.heads["image"], styles))
             self.minimize("generator", schedule.path * schedule.path_every * penalty)
             self._latest["path"] = penalty.detach()
-        follow(model.average, model.generator, share_of(count, schedule.half_life))
+        follow(model.average, model.generator, schedule.decay(count))
         return losses
 
     def _teach_critics(self, images: Tensor, masks: Tensor, count: int) -> dict[str, Tensor]:

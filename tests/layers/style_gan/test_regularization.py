@@ -1,10 +1,9 @@
-"""R1 and path length on networks whose slopes are known; lazy Adam; running averages."""
+"""R1 and path length on networks whose slopes are known; lazy Adam."""
 
 import pytest
 import torch
 from torch import nn
 
-from pipeline.layers.style_gan.averaging import follow, share_of
 from pipeline.layers.style_gan.discriminator import Discriminator
 from pipeline.layers.style_gan.regularization import PathLength, lazy_adam, path_lengths, r1_penalty
 
@@ -58,12 +57,3 @@ def test_lazy_adam_leaves_room_for_the_step_of_the_penalty():
     (group,) = lazy_adam([nn.Parameter(torch.zeros(1))], 2e-3, 16).param_groups
     assert group["lr"] == pytest.approx(2e-3 * 16 / 17)
     assert group["betas"] == pytest.approx((0, 0.99 ** (16 / 17)))
-
-
-def test_an_average_halves_old_weights_in_its_half_life():
-    average, network = nn.Linear(1, 1), nn.Linear(1, 1)
-    nn.init.ones_(average.weight)
-    nn.init.zeros_(network.weight)
-    for _ in range(10):
-        follow(average, network, share_of(8, 80))
-    assert float(average.weight.detach()) == pytest.approx(0.5)

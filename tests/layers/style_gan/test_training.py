@@ -66,6 +66,10 @@ def test_a_resumed_training_equals_an_uninterrupted_one():
         assert torch.equal(value, second.state_dict()[name]), name
 
 
+def test_the_average_keeps_half_of_old_weights_over_a_half_life():
+    assert Schedule(samples=1, half_life=80).decay(8) ** 10 == pytest.approx(0.5)
+
+
 def test_two_runs_are_equal():
     found = []
     for _ in range(2):

@@ -18,7 +18,11 @@ PREFERRED: tuple[Name, ...] = ("inception_v3", "squeezenet1_1")
 
 
 class SqueezeTaps(FeatureNet):
-    """SqueezeNet 1.1 before each of its three poolings and at its end: 64, 128, 256 and 512 channels."""
+    """SqueezeNet 1.1 before each of its three poolings and at its end: 64, 128, 256 and 512 channels.
+
+    Its weights take pixels up to 255 and its maps grow with them; divided by 255 they give distances of the magnitude
+    that InceptionV3 gives, though not comparable with those.
+    """
 
     smallest = 31
 
@@ -31,7 +35,7 @@ class SqueezeTaps(FeatureNet):
         """See `FeatureNet`."""
         first = self.network.stem(prepared(images * 255))
         fires = self.network.fires(first)
-        return [first, fires[1], fires[3], fires[7]]
+        return [found / 255 for found in (first, fires[1], fires[3], fires[7])]
 
 
 class RandomTaps(FeatureNet):

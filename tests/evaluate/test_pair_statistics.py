@@ -21,6 +21,9 @@ def test_lpips_has_one_row_and_both_input_ranges():
     columns = lpips.measure(pair_of(4), {})
     assert set(columns) == {"lpips01", "lpips", "train01", "train"}
     assert all(len(values) == 1 and values[0] > 0 for values in columns.values())
+    # The released script's range lowers both.
+    assert columns["lpips01"] < columns["lpips"]
+    assert columns["train01"] < columns["train"]
 
 
 def test_copies_of_the_training_image_are_at_no_distance():

@@ -20,6 +20,7 @@ def measure(
     iterations: int = 500,
     batch: int = 5,
     tests: int = 101,
+    learning_rate: float = 1e-4,
     side: int | None = None,
     seed: int = 0,
 ) -> dict[str, list[float]]:
@@ -29,7 +30,15 @@ def measure(
     """
     if not pair.masks:
         raise ValueError("masks")
-    schedule = Schedule(width=width, iterations=iterations, batch=batch, tests=tests, side=side, seed=seed)
+    schedule = Schedule(
+        width=width,
+        iterations=iterations,
+        batch=batch,
+        tests=tests,
+        learning_rate=learning_rate,
+        side=side,
+        seed=seed,
+    )
     judge = Judge(pair, schedule, nets.get("resnet18"))
     columns: dict[str, list[float]] = {}
     for prefix, scores in (("", judge.train_on_fakes()), ("reverse_", judge.train_on_real())):

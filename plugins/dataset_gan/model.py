@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from pipeline.errors import UserError
 from pipeline.layers.style_gan.canvas import START, Canvas, canvas
 from pipeline.layers.style_gan.generator import widths
 from pipeline.layers.style_gan.synthesizer import StyleGan
@@ -97,6 +98,10 @@ class DatasetGan(StyleGan):
         discard: float,
     ) -> None:
         """`truncation` of how many first layers; `discard` is the share of samples whose label is least certain."""
+        if not 0 <= discard < 1:
+            raise UserError(
+                f"discard is {discard}, but a share of samples is left out: give a number from 0 to below 1"
+            )
         channels = widths(canvas.doublings + 1, base, most)
         super().__init__(canvas=canvas, channels=channels, latent=latent, mapping=mapping, heads={"image": 3})
         features = channels[0] + 2 * sum(channels[1:])

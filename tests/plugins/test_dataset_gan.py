@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from style_pairs import drop, run, stripes
 from torch import nn
 
+from pipeline.errors import UserError
 from plugins.dataset_gan.annotation import PATIENCE
 from plugins.dataset_gan.ensemble import Ensemble, disagreement, vote
 from plugins.dataset_gan.features import Pixels, enlarged, stacked
@@ -207,6 +208,11 @@ def test_the_least_certain_are_discarded():
     kept = list(model.sample(2, torch.Generator().manual_seed(1)))
     sure = sorted(sorted(range(4), key=lambda n: every[n][1])[:2])
     assert [torch.equal(every[n][0][0], image) for n, (image, _) in zip(sure, kept, strict=True)] == [True, True]
+
+
+def test_not_all_samples_can_be_discarded():
+    with pytest.raises(UserError, match="discard is 1"):
+        small(discard=1)
 
 
 @pytest.mark.slow

@@ -60,7 +60,10 @@ class StyleGan(Synthesizer):
         return {name: value for name, value in self.state_dict().items() if name.split(".")[0] in self.published}
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Take up those, leaving the rest as it is."""
+        """Take up those, leaving the rest as it is; `KeyError` where one is not there."""
+        missing = self.weights().keys() - weights.keys()
+        if missing:
+            raise KeyError(f"the weights lack {min(missing)}")
         self.load_state_dict({**self.state_dict(), **weights})
 
 

@@ -114,6 +114,8 @@ def test_published_weights_are_the_average_alone():
     drop(other)
     other.load_weights(network.weights())
     assert torch.equal(other.average.constant, network.average.constant)
+    with pytest.raises(KeyError, match=r"average\.constant"):
+        other.load_weights({n: v for n, v in network.weights().items() if n != "average.constant"})
 
 
 def test_frames_are_bytes_at_the_size_of_the_pair():

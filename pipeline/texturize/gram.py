@@ -17,8 +17,8 @@ _DAMPING = 0.01
 """Times the greatest eigenvalue of G*."""
 _PATCH = 28
 """3 x 3 pixels of 3 channels, and a 1 that takes up the bias."""
-_STRIP = 2048
-"""Pixels of a strip on a CPU: patches, features and their gradient (1.2 MB) stay in a core's cache."""
+_STRIP = 3072
+"""Pixels of a strip on a CPU: patches, features and their gradient (1.9 MB) stay in cache; more is no faster."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ class Settings(Facts):
     texture_classes: str
     pascal_folds: Folds
     pascal_missing: Literal["skip", "fail"]
+    coco_folds: Folds
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
     evaluation_precision: Precision

@@ -5,7 +5,7 @@ empty holds -1 in the first two and 0 in the last. Its attributes say in which f
 are seen.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +22,9 @@ from pipeline.gallery import GalleryStore
 from pipeline.segmenter import VOID, Batch, Frame, Supports
 
 SHARD = 1000
-Fit = int | Literal["square"] | None
-"""How a frame is fitted: warped to a side, padded to a square of its longer side, or None, left at its own size."""
+Fit = int | str | None
+"""How a frame is fitted: warped to a side; `square`, padded to a square of its longer side; `longer417` (see `longer`);
+or None, left at its own size."""
 Void = Literal["keep", "background", "foreground"]
 
 
@@ -47,6 +48,8 @@ class Table:
     support_fit: Fit = None
     void: Void = "keep"
     """What void pixels of the masks become; `foreground` is object 1."""
+    ignored: Sequence[int] = ()
+    """Values of the masks that are void too."""
     facts: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -64,6 +67,7 @@ class Table:
                 "fit": self.fit,
                 "support_fit": self.support_fit,
                 "void": self.void,
+                "ignored": list(self.ignored),
             },
             shard=SHARD,
             chunk=SHARD,
@@ -84,11 +88,12 @@ class TableReader:
         self._fit: Fit = attributes["fit"]
         self._support_fit: Fit = attributes["support_fit"]
         self._ways, self._void = int(attributes["ways"]), str(attributes["void"])
+        self._ignored: list[int] = attributes["ignored"]
 
     @property
     def one_size(self) -> bool:
         """Whether all supports have one size, and all queries one, so that episodes go side by side."""
-        return isinstance(self._fit, int) and isinstance(self._support_fit, int)
+        return all(fit not in ("square", None) for fit in (self._fit, self._support_fit))
 
     def batch(self, rows: Arrays) -> Batch:
         """Episodes `rows` of the table, side by side; `UserError` where their sizes differ or they lack the same."""
@@ -114,7 +119,7 @@ class TableReader:
         images, masks, names = [], [], []
         for position, numbers in zip(positions, classes, strict=True):
             image, mask = self._gallery.picture(int(position))
-            objects = torch.from_numpy(objects_of(numbers, self._void)[mask])
+            objects = torch.from_numpy(objects_of(numbers, self._void, self._ignored)[mask])
             image_fitted, mask_fitted = fitted(torch.from_numpy(image.copy()).permute(2, 0, 1), objects, fit)
             images.append(image_fitted)
             masks.append(mask_fitted)
@@ -124,21 +129,43 @@ class TableReader:
         return Frame(torch.stack(images), torch.stack(masks), tuple(names))
 
 
-def objects_of(classes: NDArray[Any], void: str) -> NDArray[np.uint8]:
-    """(256,) what each value of a mask becomes: the k-th of `classes` object k, void as the rule says, all else 0."""
+def objects_of(classes: NDArray[Any], void: str, ignored: Sequence[int] = ()) -> NDArray[np.uint8]:
+    """(256,) what each value of a mask becomes: the k-th of `classes` object k, void as the rule says, all else 0.
+
+    `ignored` values are void.
+    """
     table = np.zeros(256, np.uint8)
+    table[list(ignored)] = VOID
     table[VOID] = {"keep": VOID, "background": 0, "foreground": 1}[void]
     table[classes] = np.arange(1, len(classes) + 1)
     return table
 
 
+def longer(side: int) -> str:
+    """The fit that scales the longer side to at most `side` pixels, both to multiples of 8, then pads to a square."""
+    return f"longer{side}"
+
+
 def fitted(image: Tensor, mask: Tensor, fit: Fit) -> tuple[Tensor, Tensor]:
-    """Image (3, H, W) and mask (H, W), uint8, in another frame: images bilinear without a blur, masks nearest."""
+    """Image (3, H, W) and mask (H, W), uint8, in another frame: images bilinear without a blur, masks nearest.
+
+    What is padded, at the bottom and on the right, is black in the image and void in the mask.
+    """
     if fit is None:
         return image, mask
-    if fit == "square":
-        height, width = mask.shape
-        margin = (0, max(height, width) - width, 0, max(height, width) - height)
-        return F.pad(image, margin), F.pad(mask, margin, value=VOID)
-    warped = F.interpolate(image[None].float(), (fit, fit), mode="bilinear", align_corners=False)[0]
-    return warped.round().to(torch.uint8), F.interpolate(mask[None, None], (fit, fit), mode="nearest-exact")[0, 0]
+    height, width = mask.shape
+    side = max(height, width)
+    if isinstance(fit, int):
+        return _warped(image, mask, (fit, fit))
+    if fit != "square":
+        # RePRI's frame (arXiv 2012.06166): 417 pixels hold a longer side of 416.
+        side = int(fit.removeprefix("longer"))
+        height, width = (max(length * side // max(height, width) // 8 * 8, 8) for length in (height, width))
+        image, mask = _warped(image, mask, (height, width))
+    margin = (0, side - width, 0, side - height)
+    return F.pad(image, margin), F.pad(mask, margin, value=VOID)
+
+
+def _warped(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    resized = F.interpolate(image[None].float(), size, mode="bilinear", align_corners=False)[0]
+    return resized.round().to(torch.uint8), F.interpolate(mask[None, None], size, mode="nearest-exact")[0, 0]

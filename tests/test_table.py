@@ -10,7 +10,7 @@ import torch
 
 from pipeline.errors import UserError
 from pipeline.gallery import Picture, write_gallery
-from pipeline.table import Table, TableReader, fitted, objects_of
+from pipeline.table import Table, TableReader, fitted, longer, objects_of
 from tests.test_gallery import png
 
 SIZES = [(20, 30), (30, 20), (16, 16), (20, 30)]
@@ -103,6 +103,20 @@ def test_warping_takes_the_nearest_pixel_of_a_mask() -> None:
     assert warped_image[0].tolist() == [[2, 4], [10, 12]]  # halves of 2.5, 4.5, ... go to the even number
 
 
+@pytest.mark.parametrize(
+    ("size", "inside"),
+    [((480, 640), (312, 416)), ((640, 427), (416, 272)), ((417, 417), (416, 416)), ((20, 900), (8, 416))],
+)
+def test_repri_s_frame_holds_a_longer_side_of_416_of_417_pixels(size: tuple[int, int], inside: tuple[int, int]) -> None:
+    image, mask = torch.full((3, *size), 200, dtype=torch.uint8), torch.ones(size, dtype=torch.uint8)
+    image, mask = fitted(image, mask, longer(417))
+    assert image.shape[1:] == mask.shape == (417, 417)
+    padded = torch.ones(417, 417, dtype=torch.bool)
+    padded[: inside[0], : inside[1]] = False
+    assert (mask == torch.where(padded, 255, 1)).all()
+    assert (image == torch.where(padded, 0, 200)).all()
+
+
 def test_different_sizes_do_not_go_side_by_side(gallery: Path) -> None:
     with pytest.raises(UserError, match="images of different sizes cannot go side by side: set batch: 1"):
         reader(gallery).batch(rows([[0], [1]], [[2], [3]], [[7], [7]]))
@@ -112,3 +126,8 @@ def test_different_sizes_do_not_go_side_by_side(gallery: Path) -> None:
 
 def test_a_place_that_is_no_class_stays_background() -> None:
     assert objects_of(np.array([3, 1]), "keep").nonzero()[0].tolist() == [1, 3, 255]
+
+
+def test_ignored_values_are_void() -> None:
+    assert objects_of(np.array([3]), "keep", [2, 5])[[0, 1, 2, 3, 5, 255]].tolist() == [0, 0, 255, 1, 255, 255]
+    assert objects_of(np.array([3]), "background", [2])[[2, 255]].tolist() == [255, 0]

@@ -122,13 +122,13 @@ class UniformImages(Sampler):
 
 
 class ImagePasses(Sampler):
-    """`semantic`: shuffled passes over images, each with all base classes as objects 1 to 15, and no support."""
+    """`semantic`: shuffled passes over images, each with all base classes as objects 1, 2, ..., and no support."""
 
     def __init__(self, images: Places, classes: Sequence[int], dataset: str, seed: int) -> None:
         """All `images` that show one of `classes`."""
         super().__init__(dataset, "semantic", seed)
         if not len(images):
-            raise UserError("no image of the training list shows a base class: give more of VOC")
+            raise UserError("no image of the training list shows a base class: give more of the data set")
         self._images, self._classes, self.block = images, np.array(classes), len(images)
         self.facts = {"images": len(images)}
 

@@ -85,6 +85,7 @@ def read_recorded(path: Path) -> list[Recorded]:
 def record(job: ReportJob, found: Sequence[Entry], note: str) -> list[Path]:
     """Put every number of `found` into its suite's recorded.tsv, in place of an older one of its key; return the paths.
 
+    What stands for several levels together, and was made of some of them alone, would pass for the whole: it stays out.
     `UserError` under the profile `sample`, whose data are made up.
     """
     if job.profile == "sample":
@@ -96,7 +97,8 @@ def _record(suite: Suite, found: Sequence[Entry], note: str) -> Path:
     path = Path(suite.recorded)
     kept = {row.key: row for row in read_recorded(path)}
     for entry in found:
-        if entry.row.suite == suite.name and entry.row.value is not None:
+        part = entry.cell is not None and not entry.cell.whole
+        if entry.row.suite == suite.name and entry.row.value is not None and not part:
             new = _recorded(entry, note)
             kept[new.key] = new
     text = io.StringIO()

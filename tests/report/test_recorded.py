@@ -1,5 +1,6 @@
 """Recording: numbers of real runs go into recorded.tsv, newer ones in place of older ones of their key."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ def test_a_record_tells_what_it_was_trained_on() -> None:
     assert (unet.schedule, rows["matching", "clutter-n4", "iou"].schedule) == (0.5, None)
     assert rows["matching", "clutter-n4", "iou"].samples is None
     assert unet.row("clutter", []).value == pytest.approx(entries(job)[1].row.value, abs=1e-6)
+
+
+def test_a_mean_over_some_of_its_levels_is_not_recorded() -> None:
+    job = write_project()
+    parts = [
+        replace(entry, cell=entry.cell and entry.cell.model_copy(update={"whole": False})) for entry in entries(job)
+    ]
+    record(job, [*parts[1:], *entries(job)[:1]], "")
+    assert len(read_recorded(Path("recorded.tsv"))) == 1
 
 
 def test_the_page_shows_what_is_recorded_beside_the_paper() -> None:

@@ -3,7 +3,7 @@
 A job is found by the path of what it writes, so that a rule needs to know no more than its own wildcards.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,17 +67,28 @@ class Jobs:
         split: Split,
         oracle: list[str],
         most: int | None,
+        synthesizers: Sequence[System],
+        fits: Split | None,
     ) -> dict[str, tuple[list[str], list[str]]]:
-        """Add the evaluations of one system on one split: augmentation -> (scores, models), a path a seed each."""
+        """Add the evaluations of one system on one split: augmentation -> (scores, models), a path a seed each.
+
+        Where supports are augmented, `synthesizers` are fitted to the pairs of `fits`, and seeds are those of the runs,
+        all with the model of the first seed.
+        """
         found: dict[str, tuple[list[str], list[str]]] = {}
-        for augmentation in track.augmentation:
+        settings = self._settings
+        own = settings.seeds if system.learned else (0,)
+        seeds = [(own[0], run) for run in range(settings.runs)] if fits else [(seed, seed) for seed in own]
+        for augmentation, synthesizer in augmentations(track, synthesizers):
             scores, models = found.setdefault(augmentation, ([], []))
-            for seed in self._settings.seeds if system.learned else (0,):
+            pairs = self.synthesize(synthesizer, suite, fits, settings.seeds[0]) if synthesizer and fits else None
+            for seed, run in seeds:
                 model = self.train(system, suite, str(train_set), oracle, seed) if system.facts.trained else None
-                models += [model] if model else []
+                models += [model] if model and model not in models else []
                 needs = {} if model else self._needs(system, suite, train_set, seed)
+                extended = (augmentation, pairs)
                 scores.append(
-                    self._score(system, suite, track, split, augmentation, seed, oracle, most, model, train_set, needs)
+                    self._score(system, suite, track, split, extended, run, oracle, most, model, train_set, needs)
                 )
         return found
 
@@ -87,7 +98,7 @@ class Jobs:
         suite: Suite,
         track: Track,
         split: Split,
-        augmentation: str,
+        extended: tuple[str, str | None],
         seed: int,
         oracle: list[str],
         most: int | None,
@@ -95,6 +106,7 @@ class Jobs:
         train_set: str | None,
         needs: dict[str, str],
     ) -> str:
+        augmentation, pairs = extended
         settings, trained_on = self._settings, train_set if system.learned else None
         data, shown = self.render(split, split.split), self._oracles(system, split, oracle)
         pretrained = {} if model else self._pretrained(system)
@@ -109,6 +121,8 @@ class Jobs:
                 trained_on=trained_on,
                 tested_on=split.name,
                 augmentation=augmentation,
+                standard="standard" in augmentation.split("-"),
+                synthetic=pairs,
                 train_parameters=self._budgeted(system.train),
                 evaluate_parameters=system.evaluate,
                 model=model,
@@ -136,6 +150,7 @@ class Jobs:
                 *([model] if model else []),
                 *needs.values(),
                 *pretrained.values(),
+                *([pairs] if pairs else []),
             ],
             loads=[f"plugins.{system.plugin}.model", *(f"pipeline.evaluate.statistics.{name}" for name in statistics)],
             threads=settings.threads,
@@ -284,7 +299,8 @@ class Jobs:
 
     def gallery(self, name: str, facts: Gallery) -> str:
         """Add the gathering of one gallery of images; return its manifest."""
-        sources = {source: self.download(source) for source in [*facts.sources, *facts.spare]}
+        spare = facts.spare if self._settings.origin == "real" else []  # a sample lacks nothing
+        sources = {source: self.download(source) for source in [*facts.sources, *spare]}
         return self._add(
             "render",
             f"data/episodes/{self._settings.profile}/{name}/images.json",
@@ -294,7 +310,7 @@ class Jobs:
                 renderer=facts.renderer,
                 parameters=facts.parameters,
                 sources=sources,
-                spare=facts.spare,
+                spare=spare,
                 episodes=None,
             ),
             parents=list(sources.values()),
@@ -410,6 +426,23 @@ class Jobs:
         if self.by_stage[stage].setdefault(output, job).values != values:
             raise UserError(f"two tracks ask for {output} with different values; give one of them a name of its own")
         return output
+
+
+def augmentations(track: Track, synthesizers: Sequence[System]) -> Iterator[tuple[str, System | None]]:
+    """Name of each way to extend supports (`standard-osmis`), and the synthesizer behind it."""
+    for kind in track.augmentation:
+        if "synthetic" not in kind:
+            yield kind, None
+            continue
+        for synthesizer in synthesizers:
+            yield kind.replace("synthetic", synthesizer.name.replace("-", "_")), synthesizer
+
+
+def reference_of(augmentation: str) -> str | None:
+    """What an augmentation is compared with: the same without synthetic pairs, or else nothing; None for `none`."""
+    if augmentation == "none":
+        return None
+    return "standard" if augmentation.startswith("standard-") else "none"
 
 
 def _samples(parameters: Mapping[str, Any]) -> dict[str, int]:

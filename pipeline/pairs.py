@@ -68,8 +68,11 @@ class Samples:
 
 
 def key_of(name: str, classes: NDArray[Any] | list[int]) -> str:
-    """Name of a pair: that of its image, and which values of the mask are its objects (`davis17/dog/00000#1`)."""
-    return f"{name}#{'-'.join(str(int(value)) for value in classes)}"
+    """Name of a pair: that of its image, and which values of the mask are its objects (`davis17/dog/00000#1`).
+
+    In whichever frame the image is seen (`name@417`), it is the same pair.
+    """
+    return f"{name.partition('@')[0]}#{'-'.join(str(int(value)) for value in classes)}"
 
 
 def checked(name: str, image: Pixels, mask: Pixels) -> Pair:

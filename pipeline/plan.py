@@ -10,7 +10,7 @@ from typing import Any
 from pipeline import closure
 from pipeline.entries import check_system, fields
 from pipeline.errors import UserError, nearest
-from pipeline.jobs import Job, Jobs
+from pipeline.jobs import Job, Jobs, reference_of
 from pipeline.manifest import canonical, digest_text, write_atomic
 from pipeline.plugin import Enters, System, find_plugins, systems
 from pipeline.report.job import Cell, Metric, ReportJob
@@ -48,12 +48,22 @@ class Plan:
             if name not in self._systems:
                 raise UserError(f"unknown system '{name}'; {nearest(name, self._systems)}")
         suites_there = {path.parent.name for path in (root / "pipeline" / "suites").glob("*/suite.yaml")}
+        self._synthesizers = self._find_synthesizers()
         for system in self._systems.values():
             check_system(system, self._systems, self._suites, suites_there)
             for enters in system.facts.enters:
                 taking_part = _takes_part(system, enters, settings.profile) and self._wanted(system)
                 if taking_part and enters.suite in self._suites:
                     self._enter(system, enters, self._suites[enters.suite])
+
+    def _find_synthesizers(self) -> dict[tuple[str, str], list[System]]:
+        """(suite, track) -> the synthesizers that enter it, whether or not the setting `systems` names them."""
+        found: dict[tuple[str, str], list[System]] = {}
+        for system in self._systems.values():
+            for enters in system.facts.enters if system.facts.kind == "synthesizer" else ():
+                if _takes_part(system, enters, self.settings.profile):
+                    found.setdefault((enters.suite, enters.track), []).append(system)
+        return found
 
     @classmethod
     def load(cls, overrides: Mapping[str, Any]) -> "Plan":
@@ -135,16 +145,29 @@ class Plan:
                         continue
                     oracle, schedule = fields(system, enters), self._jobs.schedule(system)
                     if system.facts.kind == "synthesizer":
+                        if tested_on != track.fits:  # it extends the supports of others
+                            continue
                         train_set = dataset  # fitted to the very pairs
                         found = self._jobs.measure(system, suite, split)
                     else:
-                        found = self._jobs.evaluate(system, suite, track, train_set, split, oracle, most)
+                        extending = self._synthesizers.get((enters.suite, enters.track), [])
+                        fits = self._fits(suite, track, level)
+                        extended = (extending, fits)
+                        found = self._jobs.evaluate(system, suite, track, train_set, split, oracle, most, *extended)
                     for augmentation, (scores, models) in found.items():
                         listed = train_list(suite, train_set) if train_set and split.dataset != train_set else ""
-                        facts = (train_set, split, augmentation, scores, models, schedule, listed)
-                        self.cells += _cells(system, enters, track, *facts)
+                        reference = found.get(reference_of(augmentation) or "", ([], []))[0]
+                        facts = (train_set, split, augmentation, scores, reference, models, schedule, listed)
+                        self.cells += _cells(system, enters, track, suite.metrics, *facts)
         if track.together:
             self.cells += _pooled(self.cells[before:], track.together, len(list(levels(track, self.settings))))
+
+    def _fits(self, suite: Suite, track: Track, level: Mapping[str, int]) -> Split | None:
+        """The pairs that the track's synthesizers are fitted to."""
+        if track.fits is None:
+            return None
+        dataset, split = track.fits.format(**level).split("/")
+        return find_split(suite, dataset, split, self.settings)
 
     def _render(self, output: str) -> None:
         """Add the rendering of a split that no track asks for but a suite describes: to look at, or to export."""
@@ -234,15 +257,20 @@ def _cells(
     system: System,
     enters: Enters,
     track: Track,
+    metrics: Mapping[str, Metric],
     train_set: str | None,
     split: Split,
     augmentation: str,
     scores: list[str],
+    reference: list[str],
     models: list[str],
     schedule: float | None,
     listed: str,
 ) -> Iterator[Cell]:
     for shots, (metric, table) in itertools.product(track.shots, track.metrics.items()):
+        gain = metric in metrics and metrics[metric].gain
+        if gain and not reference:
+            continue
         yield Cell(
             suite=enters.suite,
             track=enters.track,
@@ -258,6 +286,7 @@ def _cells(
             oracle=bool(fields(system, enters)),
             metric=metric,
             scores=[[path] for path in scores],
+            reference=[[path] for path in reference] if gain else [],
             models=models,
             schedule=schedule,
             home=track.together is not None and _at_home(system, enters, track),
@@ -273,12 +302,14 @@ def _pooled(cells: list[Cell], together: Together, wanted: int) -> Iterator[Cell
         if len(group) == wanted:
             schedules = [cell.schedule for cell in group if cell.schedule is not None]
             seeds, first = zip(*(cell.scores for cell in group), strict=True), group[0]
+            references = zip(*(cell.reference for cell in group), strict=True)
             family = together.trained_on if first.home else str(first.trained_on).split("-")[0]
             yield first.model_copy(
                 update={
                     "dataset": together.dataset,
                     "trained_on": first.trained_on and family,
                     "scores": [[path for (path,) in parts] for parts in seeds],
+                    "reference": [[path for (path,) in parts] for parts in references],
                     "models": [model for cell in group for model in cell.models],
                     "schedule": min(schedules, default=None),
                     "whole": wanted >= together.of,

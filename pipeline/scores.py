@@ -6,8 +6,8 @@ The archive holds for episode e: `e/support<k>` (h, w, 3) and `e/query<q>` (H, W
 Where images recur, the episode with the lowest IoU is there as well.
 Of a synthesizer there are `e/support0` and `e/mask0`, the given pair, and `e/sample<i>` and `e/sample_mask<i>`.
 Where a track keeps a film, there is `e/film` (h, w, 4) of every episode: its first query made small, with the
-probability of object 1; where it keeps supports, `e/shown` (h, w, 3) is the first support, in one of the episodes with
-it.
+probability of object 1; where it keeps videos, `e/video<q>` (h, w, 4) of every query q, with the label of each pixel
+instead; where it keeps supports, `e/shown` (h, w, 3) is the first support, in one of the episodes with it.
 """
 
 from pathlib import Path

@@ -56,6 +56,12 @@ class Supports:
     """O: the number of objects to segment in every query. A support need not show any (background only)."""
     ways: int = 1
     """Frames that make one shot: O where every support shows one class of an n-way choice, else 1."""
+    extra: tuple[Frame, ...] = ()
+    """Synthetic pairs made of the first support, which extend it, each of its own size; only where B is 1."""
+    standard: bool = False
+    """Whether standard augmentation of the supports is asked for, which the segmenter draws (`layers.standard`)."""
+    seed: int = 0
+    """Of all that is drawn while adapting: one function of the run, the data set and the episode."""
 
     def first(self, shots: int) -> "Supports":
         """The first `shots` shots."""
@@ -63,7 +69,8 @@ class Supports:
 
     def to(self, device: torch.device) -> "Supports":
         """The same supports on `device`."""
-        return replace(self, frames=tuple(frame.to(device) for frame in self.frames))
+        extra = tuple(frame.to(device) for frame in self.extra)
+        return replace(self, frames=tuple(frame.to(device) for frame in self.frames), extra=extra)
 
 
 @dataclass(frozen=True)

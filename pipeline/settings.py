@@ -48,6 +48,7 @@ class Settings(Facts):
     pascal_folds: Folds
     pascal_missing: Literal["skip", "fail"]
     coco_folds: Folds
+    runs: Annotated[int, Field(ge=1)]
     device: Literal["auto", "cpu", "cuda"]
     precision: Precision
     evaluation_precision: Precision

@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.closure import ROOT
 from pipeline.errors import UserError, nearest
@@ -71,12 +71,15 @@ class Dataset(Facts):
     """Oracle field -> parameters that make the renderer write it, as a store of its own."""
 
 
+Augmentation = Literal["none", "standard", "synthetic", "standard-synthetic"]
+
+
 class TrainingSet(Facts):
     """Several data sets to train on together."""
 
-    datasets: str
+    datasets: str | list[str]
     """Their names, with levels in braces (`clutter-n{n}`)."""
-    each: dict[str, str]
+    each: dict[str, str] = {}
     """Level in braces -> the setting that lists its values."""
 
 
@@ -103,7 +106,8 @@ class Track(Facts):
     """`data set/split`."""
     protocol: str
     shots: list[int] = [1]
-    augmentation: list[str] = ["none"]
+    augmentation: list[Augmentation] = ["none"]
+    """How supports are extended, a cell each; one with `synthetic` for every synthesizer that enters."""
     together: Together | None = None
     """A cell over all levels beside those of each; None means none."""
     metrics: dict[str, str]
@@ -182,7 +186,8 @@ def train_splits(suite: Suite, name: str, settings: Settings) -> list["Split"]:
     if name not in suite.training_sets:
         return [find_split(suite, name, "train", settings)]
     together = suite.training_sets[name]
-    datasets = [together.datasets.format(**level) for level in levels(together, settings)]
+    patterns = [together.datasets] if isinstance(together.datasets, str) else together.datasets
+    datasets = [pattern.format(**level) for pattern in patterns for level in levels(together, settings)]
     return [find_split(suite, dataset, "train", settings) for dataset in datasets]
 
 

@@ -5,7 +5,6 @@ import io
 import itertools
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,19 @@ import numpy as np
 import torch
 
 from pipeline.closure import code_digest, code_files
-from pipeline.collate import Collation
 from pipeline.device import name_of, share
-from pipeline.episodes import Arrays, EpisodeStore
-from pipeline.errors import UserError, run
+from pipeline.errors import run
 from pipeline.evaluate.clock import peak_memory, time_episodes
 from pipeline.evaluate.job import EvaluateJob, MeasureJob
-from pipeline.evaluate.score import Pictures, predict
+from pipeline.evaluate.load import episodes, load_segmenter
+from pipeline.evaluate.score import Pictures
+from pipeline.evaluate.scoring import Scoring
 from pipeline.evaluate.tally import Shelf, Tally, tally_of
 from pipeline.job import read_job, stage_parser
 from pipeline.manifest import canonical, digest_text, input_digests, read_manifest, write_atomic, write_json
-from pipeline.memory import Memory
 from pipeline.progress import ProgressLine
 from pipeline.scores import EpisodeTime, Scores, Trunk, read_scores, write_timing
-from pipeline.segmenter import Batch, Segmenter
-from pipeline.system import build_system, read_weights
+from pipeline.segmenter import Batch
 from pipeline.work import work_folder
 
 ABOUT = "Score one system on one test split, all shots at once. For a folder of results on DAVIS: `davis --help`."
@@ -63,7 +60,8 @@ def main() -> None:
         times = clock(job, device, arguments.timed) if arguments.timed else {}
         write_timing(arguments.output, seconds, name_of(device), shots=times, memory=peak if times else None)
         statistics = {shots: scorer.columns for shots, scorer in tally.scorers.items()}
-        scores = empty.model_copy(update={"weights": trunk, "statistics": statistics})
+        outcome = {"weights": trunk, "statistics": statistics, **tally.outcome()}
+        scores = empty.model_copy(update=outcome)
         write_json(arguments.output, scores.model_dump(mode="json"))
         shelf.clear()
 
@@ -71,7 +69,8 @@ def main() -> None:
 def _empty(job: EvaluateJob) -> Scores:
     """The job's scores before anything is counted: what they are of, and whether the data are complete."""
     weights = [job.model] if job.model else [*job.needs.values(), *job.pretrained.values()]
-    parents = [Path(path) for path in [job.data, *job.oracle.values(), *weights]]
+    pairs = [job.synthetic] if job.synthetic else []
+    parents = [Path(path) for path in [job.data, *job.oracle.values(), *weights, *pairs]]
     modules = [f"pipeline.evaluate.statistics.{name}" for name in job.statistics]
     return Scores(
         recipe=job.model_dump(mode="json"),
@@ -122,23 +121,12 @@ def evaluate(
     tally = tally_of(job.statistics, job.shots, Pictures(job.pictures, job.kept), job.system)
     if shelf:
         shelf.load(tally)
-    pictures, worst = tally.pictures, tally.worst
+    scoring = Scoring(job, segmenter, device, feature_cache, tally)
     line = ProgressLine(f"{job.system} on {job.tested_on}", job.episodes, tally.done)
     dtype = getattr(torch, job.precision)
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         for numbers, batch in episodes(job, device, image_cache, after=tally.done):
-            if batch.classes is not None and segmenter.memory is None and feature_cache:
-                segmenter.memory = Memory(feature_cache)
-            pictures.add_supports(numbers, batch.supports.frames, masks=batch.classes is not None)
-            for shots, scorer in tally.scorers.items():
-                for q, (query, prediction) in enumerate(predict(segmenter, batch, shots, job.truth)):
-                    if query.masks is None:
-                        raise UserError(f"{job.data} has no masks to score against")
-                    scorer.add(numbers, q, prediction, query.masks, batch.supports.objects, batch.classes)
-                    if shots == max(job.shots):
-                        pictures.add_query(numbers, q, query, prediction)
-                        if job.pictures and q == 0 and batch.classes is not None:
-                            worst.add(numbers, batch, prediction)
+            scoring.add(numbers, batch)
             tally.done += len(numbers)
             line.show(tally.done, {})
             if shelf:
@@ -152,63 +140,15 @@ def clock(job: EvaluateJob, device: torch.device, most: int) -> dict[int, Episod
 
     There alone the seconds of the whole job say little of an episode, as much of it is found again.
     """
-    batches = (batch.part(slice(0, 1)) for _, batch in episodes(job, device))
+    if job.kept == "video":  # hundreds of queries: the seconds of the job say enough
+        return {}
+    batches = (batch.part(slice(0, 1)) for _, batch in episodes(job, device) if isinstance(batch, Batch))
     first = next(batches, None)
     if first is None or first.classes is None:
         return {}
     segmenter, dtype = load_segmenter(job).to(device).eval(), getattr(torch, job.precision)
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         return time_episodes(segmenter, itertools.chain([first], batches), job.shots, truth=job.truth, most=most)
-
-
-def load_segmenter(job: EvaluateJob) -> Segmenter:
-    """The job's system with its published weights."""
-    parameters = job.train_parameters | job.evaluate_parameters
-    segmenter = build_system(job.plugin, parameters, job.needs, job.seed, pretrained=job.pretrained, insist=job.insist)
-    if not isinstance(segmenter, Segmenter):
-        raise UserError(f"plugins/{job.plugin} is a synthesizer; only segmenters are evaluated")
-    if job.model is not None:
-        segmenter.load_weights(read_weights(Path(job.model)))
-    return segmenter
-
-
-def episodes(
-    job: EvaluateJob, device: torch.device, image_cache: int = 0, *, after: int = 0
-) -> Iterator[tuple[list[int], Batch]]:
-    """Batches of the job's episodes on `device`, each with their numbers; oracle data as listed.
-
-    Where images recur, episodes with the same query follow one another, so that little has to be remembered of it.
-    The first `after` episodes, whole batches of them, are left out.
-    """
-    store = EpisodeStore(Path(job.data).with_suffix(".zarr"))
-    collation = Collation(store.attributes, device, image_cache=image_cache)
-    if collation.table is not None:
-        rows = store.read(0, min(job.episodes, store.length))  # a gallery may give fewer than were asked for
-        order = np.argsort(rows["queries"][:, 0], kind="stable")
-        size = job.batch if collation.table.one_size else 1
-        for first in range(after, len(order), size):
-            part = order[first : first + size]
-            prepared = collation.prepare({name: array[part] for name, array in rows.items()})
-            yield part.tolist(), collation.finish(prepared)
-        return
-    if store.length < job.episodes:
-        raise UserError(f"{job.data} holds {store.length} episodes, not {job.episodes}: delete it and run snakemake")
-    for numbers, arrays in _blocks(job, store, after):
-        yield numbers, collation.finish(collation.prepare(arrays), [f"{job.tested_on}/{i}" for i in numbers])
-
-
-def _blocks(job: EvaluateJob, store: EpisodeStore, after: int) -> Iterator[tuple[list[int], Arrays]]:
-    """Batches as arrays from episode `after` on, read a shard or so at a time, each with the episodes' numbers."""
-    oracles = {field: EpisodeStore(Path(path).with_suffix(".zarr")) for field, path in job.oracle.items()}
-    block = max(job.batch, store.shard // job.batch * job.batch)
-    for start in range(after, job.episodes, block):
-        stop = min(start + block, job.episodes)
-        arrays = store.read(start, stop)
-        arrays |= {f"oracle_{field}": oracle.read(start, stop)[field] for field, oracle in oracles.items()}
-        for first in range(start, stop, job.batch):
-            last = min(first + job.batch, stop)
-            rows = slice(first - start, last - start)
-            yield list(range(first, last)), {name: array[rows] for name, array in arrays.items()}
 
 
 if __name__ == "__main__":

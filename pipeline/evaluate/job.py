@@ -4,8 +4,9 @@ from typing import Any, Literal
 
 from pipeline.job import Facts
 
-Kept = Literal["nothing", "film", "supports"]
-"""Small first queries with their predictions (frames of a video), or every support that is not like one before."""
+Kept = Literal["nothing", "film", "video", "supports"]
+"""Small first queries with their predictions (episodes are frames of a video), all queries of each episode small with
+their labels (episodes are videos, and have names), or every support that is not like one before."""
 
 
 class MeasureJob(Facts):
@@ -40,7 +41,11 @@ class EvaluateJob(Facts):
     tested_on: str
     """`clutter-n32-test_one_shot`: data set and split."""
     augmentation: str
-    """`none`, or how supports are extended."""
+    """`none`, or how supports are extended: `standard`, `osmis`, `standard-osmis`."""
+    standard: bool = False
+    """Whether standard augmentation of the supports is asked for."""
+    synthetic: str | None = None
+    """Manifest of the synthetic pairs that extend the supports."""
     train_parameters: dict[str, Any]
     evaluate_parameters: dict[str, Any]
     model: str | None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.evaluate.film import film_frames
+from pipeline.evaluate.film import film_frames, label_frames
 from pipeline.evaluate.job import Kept
 from pipeline.scores import Columns
 from pipeline.segmenter import Batch, Frame, Prediction, Segmenter
@@ -57,6 +57,13 @@ class Scorer:
                 self._extend(name, "class", classes)
             for column, values in found.items():
                 self._extend(name, column, values)
+
+    def forget(self, episodes: Sequence[int]) -> None:
+        """Drop all rows of these episodes: they could not be scored to their end."""
+        for columns in self.columns.values():
+            keep = [row for row, episode in enumerate(columns.get("episode", [])) if episode not in episodes]
+            for name, values in columns.items():
+                columns[name] = [values[row] for row in keep]
 
     def _extend(self, statistic: str, column: str, values: Tensor) -> None:
         plain = [None if isinstance(v, float) and math.isnan(v) else v for v in values.flatten().tolist()]
@@ -105,9 +112,14 @@ class Pictures:
                     self.arrays[f"{episode}/shown"] = image
 
     def add_query(self, episodes: Sequence[int], q: int, query: Frame, prediction: Prediction) -> None:
-        """Keep query, truth and prediction of the episodes with these numbers."""
+        """Keep query, truth and prediction of the episodes with these numbers; of a video's later frames, the film."""
         if query.masks is None:
             return
+        if self._kept == "video" and prediction.probabilities is not None:
+            for episode, frame in zip(episodes, label_frames(query.images, prediction.probabilities), strict=True):
+                self.arrays[f"{episode}/video{q:04}"] = frame
+            if q:
+                return
         self._keep(episodes, f"query{q}", query.images.permute(0, 2, 3, 1))
         self._keep(episodes, f"truth{q}", query.masks)
         if prediction.probabilities is None:

@@ -27,11 +27,26 @@ class Tally:
         self.done = 0
         self.seconds = 0.0
         """What earlier processes have spent on it."""
+        self.names: dict[int, str] = {}
+        """Episode -> name of the video that it is."""
+        self.failed: dict[int, str] = {}
+        """Episode -> why it could not be scored."""
 
     @property
     def shown(self) -> dict[str, Any]:
         """All pictures, named as `pipeline.scores` says."""
         return self.worst.arrays | self.pictures.arrays
+
+    def outcome(self) -> dict[str, Any]:
+        """The fields of `Scores` that tell of videos: their names, and which could not be scored."""
+        if not self.names:
+            return {}
+        return {
+            "names": [self.names[number] for number in sorted(self.names)],
+            "failed": self.failed,
+            "status": "failed" if len(self.failed) == len(self.names) else "ok",
+            "reason": next(iter(self.failed.values()), ""),
+        }
 
     def pack(self, seconds: float) -> bytes:
         """All of it, as an archive of arrays; no number is rounded. `seconds` have been spent on it so far."""
@@ -40,6 +55,8 @@ class Tally:
             "seconds": seconds,
             "columns": {shots: scorer.columns for shots, scorer in self.scorers.items()},
             "rank": self.worst.rank,
+            "names": self.names,
+            "failed": self.failed,
         }
         arrays: dict[str, Any] = {f"first/{name}": array for name, array in self.pictures.arrays.items()}
         arrays |= {f"worst/{name}": array for name, array in self.worst.arrays.items()}
@@ -53,6 +70,7 @@ class Tally:
             state: dict[str, Any] = json.loads(arrays["state"].tobytes())
             found = {name: arrays[name] for name in arrays.files}
         self.done, self.seconds = state["done"], state["seconds"]
+        self.names, self.failed = ({int(n): text for n, text in state[key].items()} for key in ("names", "failed"))
         for shots, scorer in self.scorers.items():
             scorer.columns = state["columns"][str(shots)]
         self.pictures.load(_below("first/", found))

@@ -27,8 +27,8 @@ def _resamples(episodes: int, part: int, count: int) -> Floats:
     return np.array(times, dtype=np.float64)
 
 
-def resampled(tallies: Sequence[Tally], count: int) -> Floats:
-    """(count,) the mean over seeds (one tally a seed) in each of `count` resamples.
+def resampled(tallies: Sequence[Tally], count: int, *, seeds: bool = False) -> Floats:
+    """(count,) the mean over seeds (one tally a seed) in each of `count` resamples; with `seeds`, these are drawn too.
 
     `UserError` where the seeds were not scored on the same episodes.
     """
@@ -36,7 +36,12 @@ def resampled(tallies: Sequence[Tally], count: int) -> Floats:
     if any(not np.array_equal(tally.episodes, first.episodes) for tally in tallies):
         raise UserError("the seeds of a system were scored on different episodes: run snakemake to score them again")
     times = resamples(first.sizes, count)
-    values: Floats = np.mean([tally.finish(times @ tally.sums) for tally in tallies], axis=0)
+    each = np.array([tally.finish(times @ tally.sums) for tally in tallies])
+    if seeds and len(tallies) > 1:
+        drawn = resamples((len(tallies),), count + 1)[1:]  # one ahead, lest seeds and as many episodes go together
+        mixed: Floats = (drawn.T * each).sum(axis=0) / len(tallies)
+        return mixed
+    values: Floats = each.mean(axis=0)
     return values
 
 
@@ -46,6 +51,6 @@ def percentiles(values: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def interval(tallies: Sequence[Tally], count: int) -> tuple[float, float]:
-    """The 95 % percentile interval of the mean over seeds, from `count` resamples; errors as in `resampled`."""
-    return percentiles(resampled(tallies, count))
+def interval(tallies: Sequence[Tally], count: int, *, seeds: bool = False) -> tuple[float, float]:
+    """The 95 % percentile interval of the mean over seeds, from `count` resamples; arguments as in `resampled`."""
+    return percentiles(resampled(tallies, count, seeds=seeds))

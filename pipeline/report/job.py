@@ -14,6 +14,8 @@ class Metric(Facts):
     aggregate: str
     """Function of `pipeline.report.aggregates`."""
     parameters: dict[str, Any] = {}
+    gain: bool = False
+    """Whether it is what an augmentation gains: the aggregate minus that of the same cell without it."""
 
 
 class Cell(Facts):
@@ -35,6 +37,8 @@ class Cell(Facts):
     metric: str
     scores: list[list[str]]
     """The paths of each seed: one, or one a level where the episodes of several levels are scored together."""
+    reference: list[list[str]] = []
+    """Of a gain: the same paths of what it is compared with."""
     models: list[str]
     """Manifest of the trained model, one a seed (and level); empty for an untrained system."""
     home: bool = False
@@ -46,8 +50,8 @@ class Cell(Facts):
 
     @property
     def files(self) -> list[str]:
-        """All paths of `scores`."""
-        return [path for parts in self.scores for path in parts]
+        """All paths of `scores`, and of what they are compared with."""
+        return [path for parts in [*self.scores, *self.reference] for path in parts]
 
 
 class Suite(Facts):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.errors import UserError
 from pipeline.report.aggregates import aggregate
 from pipeline.report.job import Cell, Metric, ReportJob, Suite
-from pipeline.report.tally import PART, Arrays, Tally
+from pipeline.report.tally import PART, Arrays, Tally, difference
 from pipeline.scores import Scores, read_scores
 
 
@@ -48,8 +48,15 @@ def columns_of(path: str, shots: int, statistic: str) -> Arrays:
 
 
 def tallies(cell: Cell, metric: Metric) -> list[Tally]:
-    """The cell's tallies, one a seed."""
-    return [aggregate(metric.aggregate, metric.parameters, columns) for columns in seeds_of(cell, metric.statistic)]
+    """The cell's tallies, one a seed; of a gain, the differences on the episodes that both sides scored."""
+    found = [aggregate(metric.aggregate, metric.parameters, columns) for columns in seeds_of(cell, metric.statistic)]
+    if not metric.gain:
+        return found
+    without = cell.model_copy(update={"scores": cell.reference})
+    others = [
+        aggregate(metric.aggregate, metric.parameters, columns) for columns in seeds_of(without, metric.statistic)
+    ]
+    return [difference(own, other) for own, other in zip(found, others, strict=True)]
 
 
 def seeds_of(cell: Cell, statistic: str) -> list[Arrays]:

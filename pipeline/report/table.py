@@ -101,11 +101,12 @@ def _numbers(cell: Cell, job: ReportJob, number: Published | None) -> dict[str, 
     suite = suite_of(cell, job)
     if cell.metric not in suite.metrics:
         raise UserError(f"suite '{suite.name}': unknown metric '{cell.metric}'; {nearest(cell.metric, suite.metrics)}")
-    found = tallies(cell, suite.metrics[cell.metric])
+    metric = suite.metrics[cell.metric]
+    found = tallies(cell, metric)
     if not all(len(tally.episodes) for tally in found):
         return {"episodes": 0, "status": NOT_APPLICABLE}
     value = sum(tally.value for tally in found) / len(found)
-    low, high = interval(found, job.bootstrap)
+    low, high = interval(found, job.bootstrap, seeds=metric.gain)
     return {
         "value": value,
         "ci_low": low,

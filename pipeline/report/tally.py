@@ -44,3 +44,12 @@ class Tally:
     def single(self) -> dict[int, float]:
         """Episode -> its own value."""
         return dict(zip(self.episodes.tolist(), self.finish(self.sums).tolist(), strict=True))
+
+
+def difference(first: Tally, second: Tally) -> Tally:
+    """The metric of `first` minus that of `second`, of the episodes of both, which are drawn together."""
+    both = np.intersect1d(first.episodes, second.episodes)
+    one, other = first.only(both), second.only(both)
+    width = one.sums.shape[-1]
+    sums = np.concatenate([one.sums, other.sums], axis=-1)
+    return Tally(both, sums, lambda total: one.finish(total[..., :width]) - other.finish(total[..., width:]))

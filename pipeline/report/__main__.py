@@ -8,6 +8,7 @@ from pipeline.errors import UserError, run
 from pipeline.job import parse
 from pipeline.manifest import write_atomic, write_json
 from pipeline.report.claims import Judgement, judge_all
+from pipeline.report.gains import gains
 from pipeline.report.job import ReportJob
 from pipeline.report.row import Row, label, to_tsv
 from pipeline.report.summary import summary
@@ -54,6 +55,8 @@ def write_table(job: ReportJob, output: Path, system: str | None) -> None:
         write_json(output.with_name("summary.json"), summary(rows, judged))
         _tell_claims(judged)
     write_atomic(output, to_tsv(rows))
+    for gain in gains(found):
+        print(gain.sentence)
     _tell(rows)
 
 

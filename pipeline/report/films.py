@@ -21,13 +21,12 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Reel:
-    """One system's film of one split."""
+    """One system's film of one split, or of one video of a split."""
 
     split: str
     system: str
-    shots: int
-    threshold: float
-    """Of the masks that are shown: the metric's, or else the best of those that were counted."""
+    caption: str
+    """Shots where there are several, and the threshold of the masks: the metric's, or the best of those counted."""
     value: float
     """The metric, over all frames."""
     gif: str
@@ -62,5 +61,10 @@ def _reel(cell: Cell, archive: Path, metric: Metric) -> Reel | None:
         pictures = [overlay(arrays[name], threshold) for name in names]
     if not pictures:
         return None
-    address = "data:image/gif;base64," + base64.b64encode(gif(pictures)).decode()
-    return Reel(cell.split, cell.system, cell.shots, threshold, tallies(cell, metric)[0].value, address)
+    caption = f"{cell.shots} shots, " * (cell.shots > 1) + f"above {threshold:g}"
+    return Reel(cell.split, cell.system, caption, tallies(cell, metric)[0].value, address(pictures))
+
+
+def address(pictures: Sequence[Pixels]) -> str:
+    """Pictures (h, w, 3) as a GIF in a `data:` address."""
+    return "data:image/gif;base64," + base64.b64encode(gif(pictures)).decode()

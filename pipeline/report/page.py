@@ -14,6 +14,7 @@ from pipeline.report.curves import curve, sweep
 from pipeline.report.figure import marks
 from pipeline.report.films import Reel, reels
 from pipeline.report.footing import PerClass, Size, Speed, per_class, sizes, speeds
+from pipeline.report.gains import Gain, gains
 from pipeline.report.job import Cell, ReportJob, Suite
 from pipeline.report.learning import learning
 from pipeline.report.patch_rows import PatchRow, patch_rows
@@ -39,9 +40,11 @@ from pipeline.report.shown import (
     Scatter,
     Shots,
     Sweep,
+    Videos,
 )
 from pipeline.report.strips import Strip, at_levels, strips
 from pipeline.report.table import Entry, entries, timings
+from pipeline.report.videos import video_reels
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Section:
     """(title, figure)."""
     films: list[tuple[str, list[Reel]]]
     """(title, films)."""
+    gains: list[Gain]
     patches: list[tuple[str, list[PatchRow]]]
     """(title, a row a system and class)."""
     samples: list[tuple[str, list[SampleRow]]]
@@ -177,11 +181,8 @@ def _section(suite: Suite, job: ReportJob, found: Sequence[Entry], judged: list[
         judged=judged,
         levels=[(title, strip) for title, strip in levels if strip],
         figures=_figures(suite, found, [row.system for row in published], [row for _, row in recorded], cells),
-        films=[
-            (plot.title, reels(plot, sound, suite.metrics[plot.metric]))
-            for plot in suite.figures
-            if isinstance(plot, Film)
-        ],
+        films=_films(suite, sound),
+        gains=gains(found),
         patches=[
             (plot.title, patch_rows(plot, sound, suite.metrics[plot.metric]))
             for plot in suite.figures
@@ -201,6 +202,16 @@ def _section(suite: Suite, job: ReportJob, found: Sequence[Entry], judged: list[
         speeds=speeds(suite, sound),
         per_class=per_class(suite, sound) if suite.classes else [],
     )
+
+
+def _films(suite: Suite, cells: Sequence[Cell]) -> list[tuple[str, list[Reel]]]:
+    found = []
+    for plot in suite.figures:
+        if isinstance(plot, Film):
+            found.append((plot.title, reels(plot, cells, suite.metrics[plot.metric])))
+        elif isinstance(plot, Videos):
+            found.append((plot.title, video_reels(plot, cells, suite.metrics[plot.metric])))
+    return found
 
 
 def _figures(

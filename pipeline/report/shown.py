@@ -65,6 +65,19 @@ class Film(Facts):
     """None means all that enter the track."""
 
 
+class Videos(Facts):
+    """The first videos of a track whose `kept` is `video`, with the objects found in every frame: a GIF each."""
+
+    kind: Literal["videos"]
+    title: str
+    track: str
+    metric: str
+    augmentations: list[str]
+    videos: int = 3
+    systems: list[str] | None = None
+    """None means all that enter the track."""
+
+
 class Patches(Facts):
     """The best and the worst patches of each class, a row a class and system; the `kept` of its track is `supports`."""
 
@@ -120,7 +133,7 @@ class Episodes(Facts):
 
 
 Figure = Annotated[
-    Curve | Sweep | Levels | Shots | Film | Patches | Samples | Scatter | Episodes, Field(discriminator="kind")
+    Curve | Sweep | Levels | Shots | Film | Videos | Patches | Samples | Scatter | Episodes, Field(discriminator="kind")
 ]
 
 

@@ -75,7 +75,7 @@ def test_a_reel_shows_the_metrics_threshold_or_else_the_best(
     metric = Metric(statistic="overlap", aggregate=aggregate, parameters=parameters)
     plot = Film(kind="film", title="Videos", track=asked.track, metric="iou")
     (reel,) = reels(plot, [asked], metric)
-    assert (reel.split, reel.system, reel.threshold) == ("dog", "net", threshold)
+    assert (reel.split, reel.system, reel.caption) == ("dog", "net", f"above {threshold:g}")
     assert reel.value == (0.5 if parameters else 1.0)
     with Image.open(io.BytesIO(base64.b64decode(reel.gif.partition(",")[2]))) as image:
         assert image.size == (6, 4)

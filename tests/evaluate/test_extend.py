@@ -1,0 +1,127 @@
+"""Extended supports: synthetic pairs of the very episode, standard augmentation, seeds; videos that fail."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from toys import random_batch
+
+from pipeline.errors import UserError
+from pipeline.evaluate.extend import Extension
+from pipeline.evaluate.film import label_frames
+from pipeline.evaluate.job import EvaluateJob
+from pipeline.evaluate.score import Pictures
+from pipeline.evaluate.scoring import Scoring
+from pipeline.evaluate.tally import tally_of
+from pipeline.pairs import PairFacts, PairWriter, Samples, key_of
+from pipeline.segmenter import VOID, Prediction, Segmenter
+from pipeline.synthesize.fit import failed
+
+CPU = torch.device("cpu")
+
+
+def job(**more) -> EvaluateJob:
+    values = {
+        "system": "toy", "plugin": "toy", "trained_on": None, "tested_on": "davis16-val", "augmentation": "none",
+        "train_parameters": {}, "evaluate_parameters": {}, "model": None, "data": "d.json", "episodes": 2, "shots": [1],
+        "statistics": {"overlap": {"thresholds": [0.5]}}, "batch": 1, "pictures": 1, "kept": "video", "seed": 0,
+        "threads": 1, "precision": "float32", "device": "cpu",
+    }  # fmt: skip
+    return EvaluateJob(**values | more)
+
+
+def episode(name="davis16/dog/00000@64"):
+    batch = random_batch(supports=[(24, 32)], queries=[(24, 32)] * 3, batch=1)
+    frames = tuple(replace(frame, ids=(name,)) for frame in batch.supports.frames)
+    return replace(batch, supports=replace(batch.supports, frames=frames), classes=torch.tensor([[1]]))
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    (tmp_path / "seed0").mkdir()
+    writer = PairWriter(tmp_path / "seed0" / "pairs.zarr")
+    images = np.arange(4 * 8 * 8 * 3, dtype=np.uint8).reshape(4, 8, 8, 3)
+    facts = PairFacts(name=key_of("davis16/dog/00000", [1]), objects=1, size=(8, 8))
+    writer.add(Samples(facts, images, np.ones((4, 8, 8), np.uint8), np.array([1, 3])))
+    writer.add(failed(key_of("davis16/cat/00000", [1]), "the loss is nan"))
+    return (tmp_path / "seed0.json").as_posix()
+
+
+def test_the_pairs_that_the_filter_kept_extend_their_own_episode(pairs):
+    extended = Extension(job(synthetic=pairs, augmentation="osmis"), CPU)([0], episode()).supports
+    assert [frame.origin for frame in extended.extra] == ["synthetic"] * 2
+    assert extended.extra[0].images.shape == (1, 3, 8, 8)
+    assert int(extended.extra[1].images[0, 0, 0, 0]) == 3 * 8 * 8 * 3 % 256
+    assert not extended.standard
+    assert extended.first(1).extra == extended.extra
+
+
+def test_seeds_are_of_the_run_and_the_episode():
+    def seed(run, number):
+        return Extension(job(seed=run, standard=True), CPU)([number], episode()).supports.seed
+
+    assert seed(0, 0) == seed(0, 0)
+    assert len({seed(0, 0), seed(0, 1), seed(1, 0)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("davis16/cow/00000", "holds no pairs made of davis16/cow/00000#1"),
+        ("davis16/cat/00000", "no synthetic pairs of davis16/cat/00000#1: the loss is nan"),
+    ],
+)
+def test_what_has_no_pairs_is_one_line(pairs, name, message):
+    with pytest.raises(UserError, match=message):
+        Extension(job(synthetic=pairs), CPU)([0], episode(name))
+
+
+class Ones(Segmenter):
+    trunk = "none"
+
+    def adapt(self, supports):
+        if "cat" in supports.frames[0].ids[0]:
+            raise UserError("no cats")
+        return supports.objects
+
+    def predict(self, state, queries):
+        for query in queries:
+            yield Prediction(torch.ones(1, state, *query.images.shape[-2:]))
+
+
+def test_one_video_fails_and_the_others_go_on():
+    tally = tally_of({"overlap": {"thresholds": [0.5]}}, [1], Pictures(1, "video"), "toy")
+    scoring = Scoring(job(), Ones(), CPU, 0, tally)
+    scoring.add([0], episode("davis16/cat/00000"))
+    scoring.add([1], episode("davis16/dog/00000"))
+    scoring.add([2], UserError("frame 3 is no picture"))
+    assert tally.outcome() == {
+        "names": ["cat", "dog", "2"],
+        "failed": {0: "no cats", 2: "frame 3 is no picture"},
+        "status": "ok",
+        "reason": "no cats",
+    }
+    assert set(tally.scorers[1].columns["overlap"]["episode"]) == {1}
+    again = tally_of({"overlap": {"thresholds": [0.5]}}, [1], Pictures(1, "video"), "toy")
+    again.unpack(tally.pack(1.0))
+    assert again.outcome() == tally.outcome()
+
+
+def test_a_frame_without_annotation_is_shown_and_not_scored():
+    batch = episode()
+    first, second, third = batch.queries
+    batch = replace(batch, queries=(first, replace(second, masks=torch.full_like(second.masks, VOID)), third))
+    tally = tally_of({"overlap": {"thresholds": [0.5]}}, [1], Pictures(1, "video"), "toy")
+    Scoring(job(), Ones(), CPU, 0, tally).add([0], batch)
+    assert tally.scorers[1].columns["overlap"]["query"] == [0, 2]
+    assert [name for name in tally.shown if "video" in name] == [f"0/video000{q}" for q in range(3)]
+
+
+def test_frames_of_videos_carry_labels():
+    found = label_frames(
+        torch.full((1, 3, 4, 4), 9, dtype=torch.uint8),
+        torch.tensor([0.2, 0.9, 0.6])[None, :, None, None].expand(1, 3, 4, 4),
+    )
+    assert found.shape == (1, 4, 4, 4)
+    assert (found[..., 3] == 2).all()

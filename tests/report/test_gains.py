@@ -1,0 +1,104 @@
+"""Gains: paired differences, on the episodes of both sides, in sentences with their evidence."""
+
+import numpy as np
+import pytest
+
+from pipeline.manifest import write_json
+from pipeline.report.gains import gains
+from pipeline.report.interval import interval, resampled
+from pipeline.report.job import Cell, ReportJob, Suite
+from pipeline.report.per_episode import episode_table
+from pipeline.report.shown import Episodes
+from pipeline.report.table import entries
+from pipeline.report.tally import Tally, difference
+
+
+def tally(values, episodes=None):
+    values = np.array(values, float)
+    numbers = np.arange(len(values)) if episodes is None else np.array(episodes)
+    sums = np.stack([values, np.ones_like(values)], axis=-1)
+    return Tally(numbers.astype(np.int64), sums, lambda total: total[..., 0] / total[..., 1])
+
+
+def test_a_difference_is_of_common_episodes():
+    found = difference(tally([0.5, 0.7, 0.9], [0, 1, 2]), tally([0.1, 0.5], [2, 1]))
+    assert found.episodes.tolist() == [1, 2]
+    assert found.value == pytest.approx((0.7 + 0.9) / 2 - (0.5 + 0.1) / 2)
+
+
+def test_a_constant_gain_has_no_width_however_far_episodes_differ():
+    rng = np.random.default_rng(0)
+    base = rng.random(30)
+    low, high = interval([difference(tally(base + 0.01), tally(base))], 200)
+    assert low == pytest.approx(0.01)
+    assert high == pytest.approx(0.01)
+
+
+def test_seeds_are_drawn_where_asked():
+    seeds = [tally([0.1, 0.1]), tally([0.3, 0.3])]
+    assert np.ptp(resampled(seeds, 100)) == pytest.approx(0)
+    drawn = np.unique(resampled(seeds, 100, seeds=True).round(6))
+    assert drawn.tolist() == [0.1, 0.2, 0.3]
+
+
+def column(values):
+    n = len(values)
+    return {"episode": list(range(n)), "value": values}
+
+
+def write(path, values, **more):
+    statistics = {1: {"it": column(values)}}
+    header = {"recipe": {}, "code": "", "inputs": {}, "complete": True, "weights": "none", "statistics": statistics}
+    write_json(path, header | {"names": ["a", "b", "c"]} | more)
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """Two ways to extend supports of one system, three videos; under one of them the last video failed."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("published", "recorded"):
+        (tmp_path / f"{name}.tsv").write_text("")
+    write(tmp_path / "none.json", [0.5, 0.6, 0.7])
+    write(tmp_path / "osmis.json", [0.6, 0.7], failed={2: "the loss is nan"})
+    (tmp_path / "published.tsv").write_text(
+        "table\tdataset\tsplit\tprotocol\tsystem\ttrained_on\tshots\taugmentation\tmetric\tvalue\tscale\tnote\n"
+    )
+
+    def cell(augmentation, metric, reference=()):
+        return Cell(
+            suite="s", track="t", table="", dataset="davis16", split="val", protocol="davis", system="osvos",
+            trained_on=None, train_list="", shots=1, augmentation=augmentation, oracle=False, metric=metric,
+            scores=[[f"{augmentation}.json"]], models=[], reference=[[path] for path in reference],
+        )  # fmt: skip
+
+    metric = {"statistic": "it", "aggregate": "mean", "parameters": {"column": "value"}}
+    suite = Suite(
+        name="s", title="", paper="", published="published.tsv", recorded="recorded.tsv", tracks={"t": ""},
+        metrics={"j_and_f": metric, "j_and_f_gain": metric | {"gain": True}},
+    )  # fmt: skip
+    cells = [cell("none", "j_and_f"), cell("osmis", "j_and_f"), cell("osmis", "j_and_f_gain", ["none.json"])]
+    return ReportJob(profile="lite", budget=1, suites=[suite], cells=cells, sources=[])
+
+
+def test_a_gain_is_a_sentence_with_its_evidence(job):
+    (gain,) = gains(entries(job))
+    assert gain.effect == "helps"
+    assert gain.sentence == (
+        "Synthetic data of osmis helps osvos on davis16: +10.0 points of J&F [+10.0, +10.0] "
+        "against the one annotated image alone (2 episodes, 1 run)"
+    )
+
+
+def test_a_failed_video_leaves_a_marked_row(job):
+    status = {(e.row.augmentation, e.row.metric): e.row.status for e in entries(job)}
+    assert status["none", "j_and_f"] == "ok"
+    assert status["osmis", "j_and_f"] == "partly failed"
+
+
+def test_every_video_has_its_value_or_its_failure(job):
+    plot = Episodes(kind="episodes", title="", track="t", metric="j_and_f")
+    table = episode_table(plot, job.cells, job.suites[0].metrics["j_and_f"])
+    assert table.systems == ["osvos", "osvos, osmis"]
+    assert table.rows[0] == ("a", [pytest.approx(0.5), pytest.approx(0.6)])
+    assert table.rows[2] == ("c", [pytest.approx(0.7), None])
+    assert table.failed == ["c, osvos, osmis: the loss is nan"]

@@ -5,6 +5,7 @@ tolerance (Perazzi et al., CVPR 2016; as in the evaluation of the DAVIS challeng
 pixels a word, one object at a time inside the box around its pixels, so that memory does not grow with the objects.
 """
 
+import threading
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.evaluate.davis import planes, runs
 from pipeline.evaluate.davis.planes import Box, box_around, draw, draw_boundary, matched
-from pipeline.evaluate.davis.runs import Runs, scan
+from pipeline.evaluate.davis.runs import HEAD, Runs, scan
 from pipeline.evaluate.davis.words import Words, common, total
 from pipeline.render.jit import compiled
 
@@ -27,6 +28,22 @@ Void = Literal["background", "ignored"]
 """Void pixels of the truth: background (the semi-supervised protocol), or of no mask, the predicted ones included."""
 
 
+class _Room(threading.local):
+    """Where a thread counts: kept for frames of the same size, as fresh memory costs as much as counting."""
+
+    size: tuple[int, int, int] | None = None
+    arrays: tuple[Runs, Runs, Words]
+
+    def of(self, height: int, width: int, reach: int) -> tuple[Runs, Runs, Words]:
+        if self.size != (height, width, reach):
+            self.arrays = runs.room(height * width), runs.room(height * width), planes.room(7, height, width, reach)
+            self.size = height, width, reach
+        return self.arrays
+
+
+_ROOM = _Room()
+
+
 def radius(height: int, width: int, tolerance: float = TOLERANCE) -> int:
     """Pixels within which boundaries match: a part of the diagonal, rounded up, or `tolerance` itself from 1 on."""
     return int(np.ceil(tolerance if tolerance >= 1 else tolerance * np.linalg.norm((height, width))))
@@ -39,9 +56,11 @@ def count(
     *,
     void: Void = "background",
     tolerance: float = TOLERANCE,
+    merged: bool = False,
 ) -> NDArray[np.int64]:
     """(T, O, 6) `COUNTS` of the objects 1..O in the label maps (T, H, W) of T frames; other labels are background.
 
+    If they are `merged`, all are object 1, and so is 255 in the predictions, and in the truth of frames without ids.
     `ValueError` for maps of unlike or no size, or more than 254 objects. The GIL is free meanwhile.
     """
     if predictions.shape != truths.shape or truths.ndim != 3 or truths.size == 0:
@@ -51,13 +70,12 @@ def count(
     height, width = truths.shape[1:]
     reach = radius(height, width, tolerance)
     half = np.sqrt(reach**2 - np.arange(reach + 1.0) ** 2).astype(np.int64)
-    said, true = runs.room(height * width), runs.room(height * width)
-    work = planes.room(7, height, width, reach)
+    said, true, work = _ROOM.of(height, width, reach)
     counts = np.zeros((len(truths), objects, len(COUNTS)), np.int64)
     for row, prediction, truth in zip(counts, predictions, truths, strict=True):
         shown = np.where(truth == VOID, 0, prediction) if void == "ignored" else prediction
         p, t = runs.in_blocks(shown.reshape(-1)), runs.in_blocks(truth.reshape(-1))
-        _count(row, p, p.view(np.uint64), t, t.view(np.uint64), height, width, said, true, half, work)
+        _count(row, p, p.view(np.uint64), t, t.view(np.uint64), height, width, said, true, half, work, merged)
     return counts
 
 
@@ -74,12 +92,18 @@ def _count(
     true: Runs,
     half: NDArray[np.int64],
     work: Words,
+    merged: bool,
 ) -> None:
     """Fill the counts (O, 6) of one frame; `work` has room for seven planes."""
-    wanted = np.zeros(256, np.bool_)
-    wanted[1 : len(counts) + 1] = True
-    scan(prediction, prediction_words, height * width, width, wanted, said)
-    scan(truth, truth_words, height * width, width, wanted, true)
+    numbers = np.zeros(256, np.uint8)
+    for number in range(1, 256 if merged else len(counts) + 1):
+        numbers[number] = 1 if merged else number
+    scan(prediction, prediction_words, height * width, width, numbers, said)
+    if merged:
+        numbers[VOID] = 2
+    scan(truth, truth_words, height * width, width, numbers, true)
+    if merged and true.chains[1, HEAD] < 0:
+        true.chains[1] = true.chains[2]
     for number in range(1, len(counts) + 1):
         box = box_around(said, true, number, ((len(half) - 1) >> 6) + 1)
         if box.rows > 0:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import UserError, nearest
-from pipeline.evaluate.davis.counts import VOID
+from pipeline.evaluate.davis.png import decode
 from pipeline.export.place import whole
 from pipeline.export.png import palette
 
@@ -61,6 +61,8 @@ def find_root(folder: Path, option: str) -> Path:
 def read_labels(path: Path) -> Labels:
     """A label map (H, W), ids as they are in the file; `UserError` where it is no picture of one channel."""
     try:
+        if (pixels := decode(path.read_bytes())) is not None:
+            return pixels
         with Image.open(path) as image:
             if image.mode in ("P", "L", "1"):
                 return np.asarray(image, dtype=np.uint8)
@@ -68,12 +70,6 @@ def read_labels(path: Path) -> Labels:
     except (OSError, SyntaxError, UnidentifiedImageError):
         raise UserError(f"{path} is no picture: write it again") from None
     raise UserError(f"{path} is a picture of mode {mode}: save ids with a palette, or as 8-bit grey")
-
-
-def merged(labels: Labels) -> Labels:
-    """The mask (0 and 1) of all objects together: of ids, or where a map has none, of 255 (the masks of 2016)."""
-    ids = (labels > 0) & (labels < VOID)
-    return (ids if ids.any() else labels == VOID).astype(np.uint8)
 
 
 def write_sequence(folder: Path, sequence: str, frames: Iterable[Labels], *, first: int = 0) -> int:

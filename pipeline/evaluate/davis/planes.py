@@ -45,7 +45,7 @@ def box_around(said: Runs, true: Runs, number: int, gap: int) -> Box:
     """The box of two masks of one object, and of their boundaries, which lie a pixel further up and left at most."""
     top, bottom, left, right = 1 << 30, -1, 1 << 30, -1
     for runs in (said, true):
-        entry = runs.labels[number]
+        entry = runs.chains[number]
         if entry[HEAD] >= 0:
             top, bottom = min(top, entry[TOP]), max(bottom, entry[BOTTOM])
             left, right = min(left, entry[LEFT]), max(right, entry[RIGHT])
@@ -57,9 +57,9 @@ def box_around(said: Runs, true: Runs, number: int, gap: int) -> Box:
 
 @compiled
 def draw(plane: Words, runs: Runs, number: int, box: Box) -> None:
-    """Let the plane show one label and nothing else."""
+    """Let the plane show one object and nothing else."""
     plane[:] = 0
-    run = runs.labels[number, HEAD]
+    run = runs.chains[number, HEAD]
     while run >= 0:
         entry = runs.table[run]
         origin = 64 * (1 + (entry[ROW] - box.top) * box.stride - box.first)

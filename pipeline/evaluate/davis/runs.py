@@ -1,4 +1,4 @@
-"""Label maps as runs of equal labels in a row, chained by label."""
+"""Label maps as runs of equal labels in a row; runs of one object are chained by its number."""
 
 from typing import NamedTuple
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from pipeline.render.jit import compiled
 
 ROW, START, STOP, NEXT = range(4)
-"""Columns of the table of runs; NEXT is the label's next run, -1 after its last."""
+"""Columns of the table of runs; NEXT is the object's next run, -1 after its last."""
 HEAD, TAIL, TOP, BOTTOM, LEFT, RIGHT = range(6)
-"""Columns of the index of labels: first and last run (-1: none), then the box around them, ends included."""
+"""Columns of the table of chains: first and last run (-1: none), then the box around them, ends included."""
 BLOCK = 64
 """Pixels that are looked at together."""
 _EVERY_BYTE = np.uint64(0x0101010101010101)
@@ -21,8 +21,8 @@ class Runs(NamedTuple):
 
     table: NDArray[np.int32]
     """(H * W, 4): no map has more."""
-    labels: NDArray[np.int32]
-    """(256, 6)"""
+    chains: NDArray[np.int32]
+    """(256, 6): a row a number."""
 
 
 def room(pixels: int) -> Runs:
@@ -43,15 +43,15 @@ def scan(
     words: NDArray[np.uint64],
     pixels: int,
     width: int,
-    wanted: NDArray[np.bool_],
+    numbers: NDArray[np.uint8],
     runs: Runs,
 ) -> None:
-    """Find the runs of the labels that are `wanted` (256,) in a flat map of so many `pixels`, `in_blocks`.
+    """Find the runs of a flat map of so many `pixels`, `in_blocks`, and chain those whose label has a number (256,).
 
     `words` are its bytes, eight at a time. A map is mostly long runs: blocks that only go on with one are seen in one
     look.
     """
-    runs.labels[:, HEAD] = -1
+    runs.chains[:, HEAD] = -1
     used, start, label = 0, 0, labels[0]
     same = label * _EVERY_BYTE
     for first in range(0, len(words), BLOCK // 8):
@@ -64,18 +64,18 @@ def scan(
             if words[k] != same:
                 for place in range(8 * k, 8 * k + 8):
                     if labels[place] != label:
-                        if wanted[label]:
-                            used = _append(runs, used, label, width, start, place)
+                        if numbers[label] > 0:
+                            used = _append(runs, used, numbers[label], width, start, place)
                         start, label = place, labels[place]
                 same = label * _EVERY_BYTE
-    if wanted[label]:
-        _append(runs, used, label, width, start, pixels)
+    if numbers[label] > 0:
+        _append(runs, used, numbers[label], width, start, pixels)
 
 
 @compiled
-def _append(runs: Runs, used: int, label: int, width: int, start: int, stop: int) -> int:
-    """Chain the pixels start .. stop - 1 to their label, a run a row; how many runs are used by now."""
-    entry = runs.labels[label]
+def _append(runs: Runs, used: int, number: int, width: int, start: int, stop: int) -> int:
+    """Chain the pixels start .. stop - 1 to their number, a run a row; how many runs are used by now."""
+    entry = runs.chains[number]
     while start < stop:
         row = start // width
         run, left, right = runs.table[used], start - row * width, min(stop - row * width, width)

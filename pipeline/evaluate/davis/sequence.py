@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import UserError
 from pipeline.evaluate.davis.counts import COUNTS, VOID, count
-from pipeline.evaluate.davis.folder import Truth, Year, merged, read_labels
+from pipeline.evaluate.davis.folder import Truth, Year, read_labels
 from pipeline.report.tally import Arrays
 
 Counts = NDArray[np.int64]
@@ -76,7 +76,7 @@ def _score(frames: list[Path], results: Path, year: Year, pool: ThreadPoolExecut
 def _objects(first: Path, year: Year) -> int:
     """How many objects the first frame of the truth shows: its highest id."""
     labels = read_labels(first)
-    shown = int(np.where(labels == VOID, 0, labels).max(initial=0)) if year == "2017" else int(merged(labels).max())
+    shown = int(labels.any()) if year == "2016" else int(np.where(labels == VOID, 0, labels).max(initial=0))
     if shown == 0:
         hint = "; masks of 0 and 255 ask for --year 2016" if year == "2017" and (labels == VOID).any() else ""
         raise UserError(f"{first} shows no object, and the first frame says which there are: mend it{hint}")
@@ -101,8 +101,7 @@ def _frame(true: Path, said: Path, *, objects: int, year: Year) -> Counts:
         sizes = f"is {width} x {height} pixels, its frame {wanted_width} x {wanted_height}"
         raise UserError(f"{said} {sizes}: save masks at the size of the frames")
     if year == "2016":
-        prediction, truth = (prediction > 0).astype(np.uint8), merged(truth)
-        return count(prediction[None], truth[None], 1).reshape(1, len(COUNTS))
+        return count(prediction[None], truth[None], 1, merged=True).reshape(1, len(COUNTS))
     if (highest := int(prediction.max())) > objects:
         hint = "; masks of 0 and 255 ask for --year 2016" if highest == VOID else ""
         few = f"the first frame of the truth has {objects} object{'s' * (objects != 1)}"

@@ -145,6 +145,14 @@ def test_void_pixels_are_of_no_mask_where_they_are_ignored_and_else_background()
     assert one(prediction, truth)["union"] == 100 * 50
 
 
+def test_merged_objects_are_all_ids_or_255_where_a_truth_has_none() -> None:
+    random = np.random.default_rng(0)
+    prediction, truth = random.choice([0, 1, 2, 255], (2, 3, 21, 34)).astype(np.uint8)
+    truth[1] = random.choice([0, 255], (21, 34))
+    masks = np.stack([np.isin(truth[0], [1, 2]), truth[1] == 255, np.isin(truth[2], [1, 2])]).astype(np.uint8)
+    assert np.array_equal(count(prediction, truth, 1, merged=True), count(np.minimum(prediction, 1), masks, 1))
+
+
 def test_maps_of_unlike_size_and_too_many_objects_are_refused() -> None:
     with pytest.raises(ValueError, match=r"sizes \(1, 2, 3\) and \(1, 3, 2\)"):
         count(np.zeros((1, 2, 3), np.uint8), np.zeros((1, 3, 2), np.uint8), 1)

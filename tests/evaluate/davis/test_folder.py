@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import UserError
-from pipeline.evaluate.davis.folder import find_root, merged, open_truth, read_labels, write_sequence
+from pipeline.evaluate.davis.folder import find_root, open_truth, read_labels, write_sequence
 
 
 def test_what_is_written_is_read_again_and_has_the_colours_of_davis(tmp_path: Path) -> None:
@@ -38,11 +38,6 @@ def test_ids_are_read_from_palettes_greys_and_bits(tmp_path: Path) -> None:
     for bits, image in (("grey", Image.fromarray(labels)), ("bits", Image.fromarray(labels.astype(bool)))):
         image.save(tmp_path / f"{bits}.png")
         assert np.array_equal(read_labels(tmp_path / f"{bits}.png"), labels)
-
-
-def test_masks_of_either_year_merge_into_one_object() -> None:
-    assert merged(np.array([[0, 255]], np.uint8)).tolist() == [[0, 1]]
-    assert merged(np.array([[0, 1, 7, 255]], np.uint8)).tolist() == [[0, 1, 1, 0]]
 
 
 @pytest.mark.parametrize("above", ["", "DAVIS/Annotations/480p", "Annotations/480p"])

@@ -69,13 +69,20 @@ def inflate(data: Bytes, out: Bytes) -> int:
 
 @compiled
 def _block(data: Bytes, bits: Bits, literals: Code, distances: Code, out: Bytes, filled: int) -> tuple[int, Bits]:
-    """One compressed block; bytes in `out` by now, or -1."""
+    """One compressed block; bytes in `out` by now, or -1.
+
+    Codes are looked up here and not in `_symbol`, which to call takes longer than all the rest of a match.
+    """
+    near, far, mask = literals.fast, distances.fast, (1 << _FAST) - 1
     while True:
         bits = _fill(data, bits)  # 48 bits: enough for a length and a distance
-        symbol, bits = _symbol(bits, literals)
+        entry = near[bits.held & mask]
+        if entry == 0:
+            entry = _slow(bits.held, literals)
+        bits, symbol = _drop(bits, entry & 15), entry >> 4
         if symbol == 256:
             return filled, bits
-        if symbol < 0 or symbol > 285 or bits.place - (bits.ready >> 3) > len(data):
+        if entry == 0 or symbol > 285 or bits.place - (bits.ready >> 3) > len(data):
             return -1, bits
         if symbol < 256:
             if filled >= len(out):
@@ -85,8 +92,11 @@ def _block(data: Bytes, bits: Bits, literals: Code, distances: Code, out: Bytes,
             continue
         more, bits = _take(bits, _LENGTH_BITS[symbol - 257])
         length = _LENGTHS[symbol - 257] + more
-        symbol, bits = _symbol(bits, distances)
-        if symbol < 0 or symbol > 29:
+        entry = far[bits.held & mask]
+        if entry == 0:
+            entry = _slow(bits.held, distances)
+        bits, symbol = _drop(bits, entry & 15), entry >> 4
+        if entry == 0 or symbol > 29:
             return -1, bits
         more, bits = _take(bits, _DISTANCE_BITS[symbol])
         distance = _DISTANCES[symbol] + more
@@ -171,15 +181,19 @@ def _build(code: Code, lengths: Ints) -> bool:
         left = 2 * left - code.counts[length]
         if left < 0:
             return False
-    number, place = 0, 0
-    for length in range(1, 16):
-        for symbol in range(len(lengths) if code.counts[length] > 0 else 0):
-            if lengths[symbol] == length:
-                code.symbols[place] = symbol
-                if length <= _FAST:
-                    code.fast[_reversed(number, length) :: 1 << length] = symbol << 4 | length
-                number, place = number + 1, place + 1
-        number <<= 1
+    number, place = np.zeros(16, np.int64), np.zeros(16, np.int64)  # of each length's next code
+    for length in range(1, 15):
+        number[length + 1] = number[length] + code.counts[length] << 1
+        place[length + 1] = place[length] + code.counts[length]
+    for symbol in range(len(lengths)):
+        length = lengths[symbol]
+        if length > 0:
+            code.symbols[place[length]] = symbol
+            if length <= _FAST:
+                for k in range(_reversed(number[length], length), 1 << _FAST, 1 << length):
+                    code.fast[k] = symbol << 4 | length
+            number[length] += 1
+            place[length] += 1
     return True
 
 
@@ -194,32 +208,32 @@ def _reversed(number: int, length: int) -> int:
 @compiled
 def _symbol(bits: Bits, code: Code) -> tuple[int, Bits]:
     """The next symbol, or -1 where no code is like the next bits; 15 of them are held."""
-    entry = code.fast[bits.held & ((1 << _FAST) - 1)]
-    if entry == 0:
-        entry = _slow(bits.held, code)
-        if entry == 0:
-            return -1, bits
-    length = entry & 15
-    return entry >> 4, Bits(bits.place, bits.ready - length, bits.held >> length)
+    entry = _slow(bits.held, code)
+    return (entry >> 4 if entry > 0 else -1), _drop(bits, entry & 15)
 
 
 @compiled
-def _slow(held: int, code: Code) -> np.int64:
+def _slow(held: int, code: Code) -> int:
     """Symbol * 16 + length of the next code, bit by bit; 0 where there is none."""
     number, first, place = 0, 0, 0
     for length in range(1, 16):
         number |= held >> (length - 1) & 1
         if number - first < code.counts[length]:
-            return np.int64(code.symbols[place + number - first] << 4 | length)
+            return int(code.symbols[place + number - first]) << 4 | length
         place += code.counts[length]
         first, number = first + code.counts[length] << 1, number << 1
-    return np.int64(0)
+    return 0
 
 
 @compiled
 def _take(bits: Bits, count: int) -> tuple[int, Bits]:
     """The next `count` bits, which are held."""
-    return bits.held & ((1 << count) - 1), Bits(bits.place, bits.ready - count, bits.held >> count)
+    return bits.held & ((1 << count) - 1), _drop(bits, count)
+
+
+@compiled
+def _drop(bits: Bits, count: int) -> Bits:
+    return Bits(bits.place, bits.ready - count, bits.held >> count)
 
 
 @compiled

@@ -31,10 +31,16 @@ def room(pixels: int) -> Runs:
 
 
 def in_blocks(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A flat map that ends on a block of 64 pixels and lies on words: itself, or a copy with more of its last label."""
+    """A flat map that ends on a block of 64 pixels and lies on words: itself, or a copy with more of its last label.
+
+    It is not writeable, whatever the map is, so that code is compiled for one kind of arrays alone.
+    """
     if len(labels) % BLOCK == 0 and labels.ctypes.data % 8 == 0 and labels.flags.c_contiguous:
-        return labels
-    return np.pad(labels, (0, -len(labels) % BLOCK), mode="edge")
+        blocks = labels.view()
+    else:
+        blocks = np.pad(labels, (0, -len(labels) % BLOCK), mode="edge")
+    blocks.flags.writeable = False
+    return blocks
 
 
 @compiled

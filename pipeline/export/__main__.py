@@ -25,6 +25,11 @@ def main() -> None:
     arguments = _parser().parse_args()
     if arguments.format not in FORMATS:
         raise UserError(f"--format {arguments.format} is unknown; {nearest(arguments.format, FORMATS)}")
+    if arguments.split.endswith(".json"):
+        from pipeline.export.videos import export_videos  # the others work without torch
+
+        export_videos(Path(arguments.split), arguments.output)
+        return
     profile = choose_profile(arguments.profile)
     if arguments.split.startswith("synthetic/"):
         export_pairs(profile, arguments.split, arguments.output, all_of_them=arguments.all)
@@ -77,7 +82,11 @@ def _open(profile: str, dataset: str, split: str) -> tuple[EpisodeStore, Manifes
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.export", description=__doc__)
-    parser.add_argument("split", metavar="DATASET/SPLIT", help="clutter-n32/test_one_shot; or synthetic/osmis/davis17")
+    parser.add_argument(
+        "split",
+        metavar="DATASET/SPLIT",
+        help="clutter-n32/test_one_shot; synthetic/osmis/davis17; or scores of videos (.json)",
+    )
     parser.add_argument("--format", default="npy", metavar="FORMAT", help="npy (default), hdf5 or png")
     text = "where to write the folder (npy, png) or file (hdf5) named after the split"
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help=text)

@@ -19,6 +19,8 @@ SOURCE = "data/raw/real/davis{}"
 def main(arguments: Sequence[str]) -> None:
     """Score, print the table, write the TSV; leaves with 1 where a sequence failed."""
     asked = _parser().parse_args(arguments)
+    if asked.threads < 0:
+        raise UserError(f"--threads {asked.threads} must be 1 or more; leave it out for as many as there are cores")
     wanted = [name for name in asked.sequences.split(",") if name]
     truth = open_truth(asked.truth or _source(asked.year), asked.year, wanted)
     results = find_root(asked.results, "--results")

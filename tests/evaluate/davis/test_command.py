@@ -161,6 +161,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "unknown sequence": (["--sequences", "two,on"], "unknown sequence 'on'; did you mean 'one'?"),
     "no results": (["--results", "fuond"], "--results fuond is no folder: name one with <sequence>/00000.png"),
     "no truth": (["--truth", "nowhere"], "--truth nowhere is no folder"),
+    "threads": (["--threads", "-1"], "--threads -1 must be 1 or more"),
     "no sequence": (["--truth", "DAVIS/ImageSets"], "--truth DAVIS/ImageSets holds no sequence: name a folder with"),
 }
 

@@ -1,0 +1,1 @@
+"""RePRI: segmentation by transductive inference, whatever gives the features (arXiv 2012.06166)."""

@@ -1,12 +1,15 @@
 """Exponential moving average of a generator: the network that samples are drawn from."""
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import nn
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def averaged(network: nn.Module) -> nn.Module:
+
+def averaged(network: Network) -> Network:
     """A copy that is evaluated and never trained."""
     return copy.deepcopy(network).eval().requires_grad_(False)
 

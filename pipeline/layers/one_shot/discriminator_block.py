@@ -43,10 +43,10 @@ class ContentBlock(nn.Module):
     """Two 1x1 convolutions beside a shortcut, which is the identity where the width stays."""
 
     def __init__(self, channels: int, out: int, *, norm: Norm = "none") -> None:
-        """The narrower of both widths is the one in between."""
+        """The narrower of both widths is the one in between. A single vector has no instance norm."""
         super().__init__()
         middle = min(channels, out)
-        self.norms = norms(norm, channels, middle)
+        self.norms = norms("none" if norm == "instance" else norm, channels, middle)
         self.first = SpectralConv2d(channels, middle, 1)
         self.second = SpectralConv2d(middle, out, 1)
         self.shortcut = nn.Identity() if channels == out else SpectralConv2d(channels, out, 1, bias=False)

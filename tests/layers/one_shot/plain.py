@@ -5,6 +5,7 @@
 
 import torch
 import torch.nn.functional as F
+from layers.one_shot.plain_augmentation import content, layout, masked_layout
 from torch import Tensor, nn
 
 from pipeline.layers.one_shot.discriminator import Discriminator, Verdict
@@ -60,12 +61,25 @@ class PlainDiscriminator(Discriminator):
         return self._judge(list(images), masks, real, bernoulli)
 
     def _pooled(self, features: Tensor, cells: Tensor | None, real: bool) -> Tensor:
-        """Masked content attention object by object and sample by sample; no augmentation of features."""
+        """Masked content attention object by object and sample by sample."""
+        batch, augmentation = len(features), self.augmentation
         if not self.objects:
-            return features.mean((2, 3))
-        return torch.stack(
-            [(cells[b, n] * features[b]).mean((1, 2)) for n in range(cells.shape[1]) for b in range(len(features))]
-        )
+            rows = features.mean((2, 3))
+        else:
+            rows = torch.stack(
+                [(cells[b, n] * features[b]).mean((1, 2)) for n in range(cells.shape[1]) for b in range(batch)]
+            )
+        if real and augmentation.content > 0:
+            rows = torch.cat([content(rows[:batch], augmentation.content, augmentation.quirks), rows[batch:]])
+        return rows
+
+    def _laid_out(self, features: Tensor, cells: Tensor | None, real: bool) -> Tensor:
+        augmentation = self.augmentation
+        if not real or augmentation.layout <= 0:
+            return features
+        if self.objects:
+            return masked_layout(features, cells, augmentation.layout, augmentation.quirks)
+        return layout(features, augmentation.layout)
 
 
 PLAIN = {

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from layers.one_shot import plain_augmentation
 
 from pipeline.layers.one_shot.content_augmentation import augment_content
 from pipeline.layers.one_shot.discriminator import Discriminator, FeatureAugmentation
@@ -198,3 +199,35 @@ def test_gradients_reach_the_features():
     features.requires_grad_()
     augment_masked_layout(features, masks, probability=1.0, quirks=False).sum().backward()
     assert float(features.grad.sum()) == features.numel()
+
+
+# Equal to loops and conditions on the same draws.
+
+
+def both_ways(fast, slow):
+    for seed in range(25):
+        torch.manual_seed(seed)
+        found = fast()
+        torch.manual_seed(seed)
+        assert torch.equal(found, slow())
+
+
+@pytest.mark.parametrize("quirks", [True, False])
+@pytest.mark.parametrize(("batch", "objects"), [(5, 3), (4, 1)])
+def test_masked_layout_equals_loops_and_conditions(quirks, batch, objects):
+    masks = scene(batch=batch, objects=objects)[1].double()
+    features = torch.randn(batch, 3, 24, 40).double()
+    both_ways(
+        lambda: augment_masked_layout(features, masks, probability=0.6, quirks=quirks),
+        lambda: plain_augmentation.masked_layout(features, masks, 0.6, quirks),
+    )
+
+
+@pytest.mark.parametrize("one_way", [True, False])
+def test_content_and_layout_equal_loops_and_conditions(one_way):
+    vectors, features = torch.randn(5, 40).double(), torch.randn(5, 3, 12, 20).double()
+    both_ways(
+        lambda: augment_content(vectors, probability=0.6, one_way=one_way),
+        lambda: plain_augmentation.content(vectors, 0.6, one_way),
+    )
+    both_ways(lambda: augment_layout(features, probability=0.6), lambda: plain_augmentation.layout(features, 0.6))

@@ -1,4 +1,4 @@
-"""One-Shot GAN: images, without masks, from a single one (2103.13389, in the form its authors compare OSMIS with).
+"""One-Shot GAN: images, without masks, from a single one (arXiv 2105.05847), in the form that OSMIS is compared with.
 
 At 384x640: a generator of 7,139,192 parameters, a discriminator of 2,453,402 whose content branch judges the global
 average of the features, 4 low-level blocks of 7.
@@ -23,6 +23,7 @@ def build(
     objects: int,
     frame: Sequence[int] | None = None,
     max_size: int = 640,
+    clamp_grid: bool = False,
     low_level: int | None = None,
     generator_width: int = 32,
     discriminator_width: int = 32,
@@ -43,12 +44,12 @@ def build(
 ) -> OneShotGan:
     """Both networks with their numbers, and the one stage that trains them on an image of height x width pixels.
 
-    `frame` is the size it is warped to, or null for one near its own, at most `max_size` a side; the `objects` of its
-    mask are not looked at. `samples` over `batch` is the number of iterations; `average` is the decay of the
-    generator's average, 0 for none.
+    `frame` is the size it is warped to, or null for one near its own, at most `max_size` a side; with
+    `clamp_grid` its noise grid has three places a side at least. The `objects` of its mask are not looked at. `samples`
+    over `batch` is the number of iterations; `average` is the decay of the generator's average, 0 for none.
     """
     size = None if frame is None else (frame[0], frame[1])
-    found = configure(height, width, max_size=max_size, frame=size, low_level=low_level)
+    found = configure(height, width, max_size=max_size, frame=size, clamp=clamp_grid, low_level=low_level)
     generator = Generator(
         grid=found.grid,
         blocks=found.blocks,

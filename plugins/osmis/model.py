@@ -1,4 +1,4 @@
-"""OSMIS: image-mask pairs from one of them, by a discriminator that pools its features under the mask (2112.02236).
+"""OSMIS: image-mask pairs from one of them; its discriminator pools features under the mask (arXiv 2209.07547).
 
 At 384x640 with one object: latents of 64, a noise grid of 3x5, 8 blocks of 256 to 32 channels, 7,139,770 parameters;
 a discriminator of 4 low-level blocks (F: 256x24x40), 3 of content and 3 of layout, 3,243,680 parameters.
@@ -29,6 +29,7 @@ def build(
     objects: int,
     frame: Sequence[int] | None = None,
     max_size: int = 640,
+    clamp_grid: bool = False,
     low_level: int | None = None,
     generator_width: int = 32,
     discriminator_width: int = 32,
@@ -55,14 +56,15 @@ def build(
 ) -> OneShotGan:
     """Both networks with their numbers, and the one stage that trains them on a pair of height x width pixels.
 
-    `frame` is the size it is warped to, or null for one near its own, at most `max_size` a side. `low_level` replaces
+    `frame` is the size it is warped to, or null for one near its own, at most `max_size` a side; with
+    `clamp_grid` its noise grid has three places a side at least. `low_level` replaces
     the number of low-level blocks that goes with the size. `samples` over `batch` is the number of iterations;
     `average` is the decay of the generator's average, 0 for none. `supervision` is how masks are learned: `mca` is
     OSMIS, `none` learns none, `dm` has a PatchGAN on image and mask whose gradient reaches the mask head alone, or with
     `dm_detach: image` all of the generator through its masks.
     """
     size = None if frame is None else (frame[0], frame[1])
-    found = configure(height, width, max_size=max_size, frame=size, low_level=low_level)
+    found = configure(height, width, max_size=max_size, frame=size, clamp=clamp_grid, low_level=low_level)
     if objects < 1 and supervision != "none":
         raise UserError(
             "the mask is all background: OSMIS needs one object at least; draw one, or take supervision none"

@@ -43,20 +43,26 @@ def configure(
     *,
     max_size: int = 640,
     frame: tuple[int, int] | None = None,
+    clamp: bool = False,
     low_level: int | None = None,
 ) -> Configuration:
     """The configuration of an image of height x width pixels.
 
     Neither side exceeds about `max_size`; or else the images are warped to `frame` (height, width) exactly, which
-    must be a size that the rule arrives at (`UserError`). `low_level` replaces the rule's number of low-level blocks.
+    must be a size that the rule arrives at (`UserError`). The released rule makes grids of 1 or 2 places from elongated
+    images, 2x5 from DAVIS' one video of 1152x480; `clamp` makes them 3, for 384x640 as the paper has. `low_level`
+    replaces the rule's number of low-level blocks.
     """
     if frame is None:
         found = _rule(*_limited(height, width, max_size))
+        if clamp and min(found.grid) < SIDE[0]:
+            found = replace(found, grid=(max(SIDE[0], found.grid[0]), max(SIDE[0], found.grid[1])))
+            found = replace(found, notes=(f"elongated, {height}x{width} pixels: warped to {_times(found.size)}",))
     else:
         found = _rule(*frame)
         if found.size != tuple(frame):
-            near = "x".join(map(str, found.size))
-            raise UserError(f"frame {frame[0]}x{frame[1]} is no size these networks can make: take {near}, or null")
+            wrong = f"frame {_times(frame)} is no size these networks can make"
+            raise UserError(f"{wrong}: take {_times(found.size)}, or null for one that suits the pair")
     return _judged(found, low_level)
 
 
@@ -96,8 +102,12 @@ def _nearest(height: int, width: int) -> Configuration:
         return sum(abs(math.log(a / b)) for a, b in zip(found.size, (height, width), strict=True))
 
     found = min(map(clamped, BLOCKS), key=distance)
-    size = "x".join(map(str, found.size))
-    return replace(found, notes=(f"no configuration fits {height}x{width} pixels, the nearest is taken: {size}",))
+    note = f"no configuration fits {height}x{width} pixels, the nearest is taken: {_times(found.size)}"
+    return replace(found, notes=(note,))
+
+
+def _times(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
 
 
 def _judged(found: Configuration, low_level: int | None) -> Configuration:

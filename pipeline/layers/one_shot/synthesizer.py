@@ -1,6 +1,5 @@
 """One-Shot GAN and OSMIS as a synthesizer: two networks, the generator's average, and what is published of them."""
 
-import sys
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -20,8 +19,6 @@ TOGETHER = 8
 class OneShotGan(Synthesizer):
     """Learns from one pair; samples come from the average of the generator's weights."""
 
-    trunk = "none"
-
     def __init__(
         self,
         *,
@@ -32,12 +29,10 @@ class OneShotGan(Synthesizer):
     ) -> None:
         """`patches` judges image and mask together, beside a discriminator that sees no masks."""
         super().__init__()
-        self.size, self.notes = configuration.size, configuration.notes
+        self.size, self.remarks = configuration.size, configuration.notes
         self.masks = generator.mask is not None
         self.generator, self.discriminator, self.patches = generator, discriminator, patches
         self.average = averaged(generator)
-        for note in self.notes:
-            print(f"note: {note}", file=sys.stderr)
 
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,7 +1,7 @@
 """The training of One-Shot GAN and OSMIS: a step of the generator, one of the discriminator on real and on fake pairs.
 
 The discriminator learns nothing in the generator's step, so that its weights' gradients are not computed there; the
-images are decoded and halved once; the step waits for the device nowhere.
+pictures are halved once; the step waits for the device nowhere.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -71,7 +71,7 @@ class Adversarial(Stage):
                 "precision float16 has too small a range for this GAN's gradients: take bfloat16 or float32"
             )
         self._device, self._dtype = device, dtype
-        self._real: Pair | None = None
+        self._seen: dict[str, Pair] = {}
         model = self.model
         self._judges = [model.discriminator, *([] if model.patches is None else [model.patches])]
         self._learners = [self._adam(model.generator.parameters())]
@@ -82,13 +82,11 @@ class Adversarial(Stage):
             self._generate, self._judge = torch.compile(model.generator), torch.compile(model.discriminator)
 
     def step(self, batches: Sequence[Batch], done: int) -> Mapping[str, Tensor]:
-        """One iteration a batch; all batches hold the one pair."""
+        """One iteration a batch."""
         sums: dict[str, Tensor] = {}
         for number, batch in enumerate(batches):
-            if self._real is None:
-                self._real = self._prepared(batch.queries[0])
             bernoulli = done + number * self.batch < self._bernoulli_samples
-            for name, value in self._update(self._real, len(batch.queries[0].images), bernoulli).items():
+            for name, value in self._update(self._real(batch.queries[0]), bernoulli).items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value / len(batches)
         return sums
 
@@ -104,22 +102,38 @@ class Adversarial(Stage):
     def _adam(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=self._rate, betas=BETAS, fused=True)
 
+    def _real(self, frame: Frame) -> Pair:
+        """The pairs of a batch, one or a few by their ids: each is prepared when it is first seen."""
+        batch = len(frame.images)
+        names = frame.ids or ("",) * batch
+        for place, name in enumerate(names):
+            if name not in self._seen:
+                self._seen[name] = self._prepared(frame.part(slice(place, place + 1)))
+        found = [self._seen[name] for name in names]
+        if len(set(names)) == 1:  # a view: nothing is copied
+            images = [level.expand(batch, -1, -1, -1) for level in found[0].images]
+            return Pair(images, None if found[0].masks is None else found[0].masks.expand(batch, -1, -1, -1))
+        masks = [pair.masks for pair in found if pair.masks is not None]
+        levels = zip(*(pair.images for pair in found), strict=True)
+        return Pair([torch.cat(level) for level in levels], torch.cat(masks) if masks else None)
+
     def _prepared(self, frame: Frame) -> Pair:
-        """The one pair and its pyramid, in a batch of one."""
+        """A single pair and its pyramid."""
         assert frame.masks is not None
         if frame.images.shape[-2:] != self.model.size:
             raise ValueError(f"a pair of {tuple(frame.images.shape[-2:])} pixels, the model is for {self.model.size}")
-        images = [frame.images[:1] / 127.5 - 1]
+        images = [frame.images / 127.5 - 1]
         for _ in range(self.model.generator.levels - 1):
             images.append(F.interpolate(images[-1], scale_factor=0.5, mode="bilinear", align_corners=False))
         mask = self.model.generator.mask
         if mask is None:
             return Pair(images, None)
-        index = frame.masks[:1].long()
+        index = frame.masks.long()
         one_hot = torch.zeros((1, mask.out_channels, *self.model.size), device=index.device)
         return Pair(images, one_hot.scatter_(1, index[:, None], 1.0))
 
-    def _update(self, real: Pair, batch: int, bernoulli: bool) -> dict[str, Tensor]:
+    def _update(self, real: Pair, bernoulli: bool) -> dict[str, Tensor]:
+        batch = len(real.images[0])
         made, metrics = self._generator_step(batch, bernoulli)
         if self._reuse:
             fake = Pair([image.detach() for image in made.images], None if made.masks is None else made.masks.detach())
@@ -127,12 +141,8 @@ class Adversarial(Stage):
             with torch.no_grad():
                 made = self._made(batch)
             fake = Pair(made.images, made.masks)
-        copies = Pair(
-            [image.expand(batch, -1, -1, -1) for image in real.images],
-            None if real.masks is None else real.masks.expand(batch, -1, -1, -1),
-        )
         self._learners[1].zero_grad(set_to_none=True)
-        given: tuple[tuple[Role, Pair], ...] = (("real", copies), ("fake", fake))
+        given: tuple[tuple[Role, Pair], ...] = (("real", real), ("fake", fake))
         for role, pair in given:
             losses = self._judged(pair, role, bernoulli)
             losses["loss"].backward()  # type: ignore[no-untyped-call]

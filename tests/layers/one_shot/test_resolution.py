@@ -60,6 +60,14 @@ def test_thumbnails_have_a_shallower_discriminator():
     assert configure(480, 854, max_size=64, low_level=5).low_level == 4
 
 
+def test_the_video_of_1152_pixels_is_clamped_to_the_papers_size_and_nothing_else_is():
+    found = configure(480, 1152, clamp=True)
+    assert (found.size, found.judging, found.low_level) == ((384, 640), 7, 4)
+    assert found.notes == ("elongated, 480x1152 pixels: warped to 384x640",)
+    assert configure(480, 1152, max_size=330, clamp=True).size == (192, 320)
+    assert configure(480, 854, clamp=True) == configure(480, 854)
+
+
 def test_low_level_replaces_the_rule():
     assert configure(480, 854, low_level=2).low_level == 2
     with pytest.raises(UserError, match="low_level is 0"):

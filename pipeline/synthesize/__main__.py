@@ -19,7 +19,7 @@ from pipeline.synthesize.job import SynthesizeJob
 from pipeline.synthesize.task import run_all
 from pipeline.work import already_published, work_folder
 
-OWN = ("--image", "--mask", "--weights")
+OWN = ("--image", "--mask", "--pairs", "--weights")
 """Options of the other command: what is no job is a pair of the user's."""
 
 

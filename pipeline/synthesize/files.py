@@ -27,6 +27,25 @@ def read_pair(image: Path, mask: Path, values: Values = "auto") -> Pair:
     return checked(image.stem, np.ascontiguousarray(pixels), read_mask(mask, values))
 
 
+def find_pairs(folder: Path) -> dict[str, tuple[Path | None, Path | None]]:
+    """Name -> image and mask below `folder`/images and `folder`/masks, either of which may be missing."""
+    halves = {kind: {path.stem: path for path in sorted((folder / kind).glob("*.*"))} for kind in ("images", "masks")}
+    names = sorted({*halves["images"], *halves["masks"]})
+    if not names:
+        raise UserError(
+            f"{folder} holds no pairs: put pictures into {folder}/images and their masks into {folder}/masks"
+        )
+    return {name: (halves["images"].get(name), halves["masks"].get(name)) for name in names}
+
+
+def both(folder: Path, name: str, image: Path | None, mask: Path | None) -> tuple[Path, Path]:
+    """Image and mask of a pair; `UserError` where one half is missing."""
+    if image is None or mask is None:
+        lost, there = ("images", mask) if image is None else ("masks", image)
+        raise UserError(f"one half of the pair '{name}' is missing: put it into {folder}/{lost}, or take {there} away")
+    return image, mask
+
+
 def read_mask(path: Path, values: Values = "auto") -> NDArray[np.uint8]:
     """Index mask (H, W): 0 background, 1..O objects, 255 void."""
     picture = open_picture(path)

@@ -23,7 +23,7 @@ from pipeline.plugin import System, find_plugins, systems
 from pipeline.report.samples import over
 from pipeline.segmenter import Synthesizer
 from pipeline.settings import PROFILES
-from pipeline.synthesize.files import VALUES, read_pair
+from pipeline.synthesize.files import VALUES, both, find_pairs, read_pair
 from pipeline.synthesize.fit import fit, given_facts, sample
 from pipeline.system import build_system
 from pipeline.work import work_folder
@@ -33,41 +33,81 @@ SHOWN = 15
 
 
 def main() -> None:
-    """Fit, or take up weights, then sample: `images`, `masks`, `overview.png`, `weights.safetensors`, `fit.json`."""
+    """Fit, or take up weights, then sample: `images`, `masks`, `overview.png`, `weights.safetensors`, `fit.json`.
+
+    Of a folder of pairs, each by itself; what fails is told at the end, and the others go on.
+    """
     arguments = _parser().parse_args()
-    pairs = _pairs(arguments)
-    if arguments.output.exists() and any(arguments.output.glob("images/*")):
-        raise UserError(f"{arguments.output} holds samples already: name another folder with --output")
+    if arguments.pairs is None:
+        _make(arguments, _pairs(arguments), arguments.output)
+        return
+    if arguments.image or arguments.mask or arguments.weights:
+        raise UserError(
+            "--pairs takes a folder of pairs, each fitted by itself: leave --image, --mask and --weights out"
+        )
+    lost = []
+    for name, (image, mask) in find_pairs(arguments.pairs).items():
+        try:
+            pair = read_pair(*both(arguments.pairs, name, image, mask), arguments.mask_values)
+            _make(arguments, [pair], arguments.output / name)
+        except UserError as error:
+            print(f"{name}: {error}", flush=True)
+            lost.append(f"{name} ({error})")
+    if lost:
+        raise UserError(f"{len(lost)} of the pairs of {arguments.pairs} failed, the others are made: {'; '.join(lost)}")
+
+
+def _make(arguments: argparse.Namespace, pairs: list[Pair], output: Path) -> None:
+    """Fit one synthesizer to `pairs` and write what it makes to the folder `output`."""
+    if output.exists() and any(output.glob("images/*")):
+        raise UserError(f"{output} holds samples already: name another folder with --output")
     system = _system(arguments.system, arguments.profile)
     parameters = _changed(system.train | system.evaluate, arguments.set)
     code = code_digest(code_files(f"plugins.{system.plugin}.model", "pipeline.synthesize.fit"))
     digest = digest_text(canonical([system.name, parameters, arguments.seed, code, *map(_fingerprint, pairs)]))
     with share(arguments.device, 4, arguments.threads) as device:
-        if arguments.weights is None:
-            with work_folder(Path("synthesize") / digest[7:23]) as work:
-                model = fit(
-                    system.plugin,
-                    parameters,
-                    pairs,
-                    work=work,
-                    digest=digest,
-                    seed=arguments.seed,
-                    device=device,
-                    dtype=getattr(torch, arguments.precision),
-                )
-        else:
-            built = build_system(system.plugin, {**parameters, **given_facts(pairs)}, {}, arguments.seed)
-            assert isinstance(built, Synthesizer)  # its plugin.yaml says so
-            model = built
-            model.load_weights(_weights(arguments.weights))
-            model = model.to(device).eval()
+        model = (
+            _fitted(arguments, system.plugin, parameters, pairs, digest, device)
+            if arguments.weights is None
+            else _loaded(arguments, system.plugin, parameters, pairs).to(device).eval()
+        )
         samples = sample(model, arguments.samples, arguments.seed, pairs[0])
-    _write(arguments.output, pairs[0], samples)
+    _write(output, pairs[0], samples)
     weights = {name: t.detach().cpu().contiguous().clone() for name, t in model.weights().items()}
-    write_atomic(arguments.output / "weights.safetensors", save(weights))
+    write_atomic(output / "weights.safetensors", save(weights))
     about = {"system": system.name, "parameters": parameters, "seed": arguments.seed, "code": code}
-    write_json(arguments.output / "fit.json", about | {"remarks": samples.facts.remarks})
-    print(f"wrote {len(samples.images)} pairs of {samples.facts.size[1]}x{samples.facts.size[0]} to {arguments.output}")
+    write_json(output / "fit.json", about | {"remarks": samples.facts.remarks})
+    print(
+        f"wrote {len(samples.images)} pairs of {samples.facts.size[1]}x{samples.facts.size[0]} to {output}", flush=True
+    )
+
+
+def _fitted(
+    arguments: argparse.Namespace,
+    plugin: str,
+    parameters: dict[str, Any],
+    pairs: list[Pair],
+    digest: str,
+    device: torch.device,
+) -> Synthesizer:
+    with work_folder(Path("synthesize") / digest[7:23]) as work:
+        return fit(
+            plugin,
+            parameters,
+            pairs,
+            work=work,
+            digest=digest,
+            seed=arguments.seed,
+            device=device,
+            dtype=getattr(torch, arguments.precision),
+        )
+
+
+def _loaded(arguments: argparse.Namespace, plugin: str, parameters: dict[str, Any], pairs: list[Pair]) -> Synthesizer:
+    built = build_system(plugin, {**parameters, **given_facts(pairs)}, {}, arguments.seed)
+    assert isinstance(built, Synthesizer)  # its plugin.yaml says so
+    built.load_weights(_weights(arguments.weights))
+    return built
 
 
 def _pairs(arguments: argparse.Namespace) -> list[Pair]:
@@ -142,6 +182,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--image", **file, help="a picture; several are fitted together, in turn")
     parser.add_argument("--mask", **file, help="its mask: a palette PNG, or grey with numbers of objects")
     text = "whether a grey mask is of numbers (index) or of one object (binary); default: as it looks"
+    text = (
+        "a folder with `images` and `masks`, equal names: a synthesizer for each pair, results in folders of its name"
+    )
+    parser.add_argument("--pairs", type=Path, metavar="FOLDER", help=text)
     parser.add_argument("--mask-values", choices=VALUES, default="auto", help=text)
     parser.add_argument("--system", default="osmis", help="synthesizer: osmis (default), or any other, or a variant")
     parser.add_argument("--profile", choices=PROFILES, default="lite", help="whose schedule; default: lite")

@@ -144,3 +144,18 @@ def test_a_pair_of_the_users_own(project):
         assert found.returncode == 2
         assert message in found.stderr
         assert found.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_folder_of_pairs_goes_on_where_one_is_none(project):
+    for kind in ("images", "masks"):
+        (project.path / "own" / kind).mkdir(parents=True)
+    mask = np.zeros((20, 30), np.uint8)
+    mask[5:15, 5:15] = 1
+    for path, array in [("images/a.png", np.dstack([mask * 200] * 3)), ("masks/a.png", mask), ("images/b.png", mask)]:
+        Image.fromarray(array).save(project.path / "own" / path)
+    Image.fromarray(mask * 0).save(project.path / "own" / "masks" / "c.png")
+    found = own(project, "--pairs", "own", "--output", "out", check=False)
+    assert "wrote 3 pairs of 16x16 to out/a" in found.stdout
+    assert found.returncode == 2
+    assert "2 of the pairs of own failed, the others are made: b (one half of the pair 'b' is missing" in found.stderr

@@ -181,11 +181,9 @@ def _parser() -> argparse.ArgumentParser:
     file: dict[str, Any] = {"type": Path, "metavar": "FILE", "action": "append", "default": []}
     parser.add_argument("--image", **file, help="a picture; several are fitted together, in turn")
     parser.add_argument("--mask", **file, help="its mask: a palette PNG, or grey with numbers of objects")
-    text = "whether a grey mask is of numbers (index) or of one object (binary); default: as it looks"
-    text = (
-        "a folder with `images` and `masks`, equal names: a synthesizer for each pair, results in folders of its name"
-    )
+    text = "a folder with `images` and `masks`, names alike: one synthesizer a pair, results in folders of its name"
     parser.add_argument("--pairs", type=Path, metavar="FOLDER", help=text)
+    text = "whether a grey mask is of numbers (index) or of one object (binary); default: as it looks"
     parser.add_argument("--mask-values", choices=VALUES, default="auto", help=text)
     parser.add_argument("--system", default="osmis", help="synthesizer: osmis (default), or any other, or a variant")
     parser.add_argument("--profile", choices=PROFILES, default="lite", help="whose schedule; default: lite")

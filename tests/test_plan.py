@@ -189,7 +189,7 @@ def test_a_budget_never_exceeds_what_a_data_set_has():
 def test_episodes_override_those_of_every_test_split():
     for output, job in plan("lite", episodes=70, suites="clutter").jobs["render"].items():
         assert job.values.episodes == (2_000_000 if "/train" in output else 70)
-    assert {job.episodes for job in scored(plan("lite", episodes=30))} == {30}
+    assert {job.episodes for job in scored(plan("lite", episodes=20))} == {20}
 
 
 @pytest.mark.parametrize("rule", ["skip", "fail"])

@@ -22,14 +22,15 @@ class Extension:
         self._pairs = PairStore(Path(job.synthetic).with_suffix("") / "pairs.zarr") if job.synthetic else None
 
     def __call__(self, numbers: Sequence[int], batch: Batch) -> Batch:
-        """The batch with its supports extended; the first episode's number is the one that the seed depends on.
+        """The batch with its supports extended, under a seed of its first support alone.
 
+        Where a support recurs, what is drawn of it is drawn once a run, and can be remembered.
         `UserError` where its first support has no synthetic pairs: they are of other episodes, or fitting failed.
         """
         job, extra = self._job, tuple[Frame, ...]()
         if self._pairs is not None:
             extra = self._synthetic(batch)
-        seed = derive(job.seed, "augment", job.tested_on, numbers[0])
+        seed = derive(job.seed, "augment", job.tested_on, *(batch.supports.frames[0].ids or numbers))
         return replace(batch, supports=replace(batch.supports, extra=extra, standard=job.standard, seed=seed))
 
     def _synthetic(self, batch: Batch) -> tuple[Frame, ...]:

@@ -30,17 +30,20 @@ def episodes(
 ) -> Iterator[tuple[list[int], Batch | UserError]]:
     """Batches of the job's episodes on `device`, each with their numbers; oracle data as listed.
 
-    Where images recur, episodes with the same query follow one another, so that little has to be remembered of it.
-    The first `after` episodes, whole batches of them, are left out. A video that cannot be read comes as its error.
+    Where images recur, episodes with the same query follow one another, so that little has to be remembered of it; or
+    those with the same support, where that is extended, one episode at a time. The first `after` episodes, whole
+    batches of them, are left out. A video that cannot be read comes as its error.
     """
     store = EpisodeStore(Path(job.data).with_suffix(".zarr"))
     collation = Collation(store.attributes, device, image_cache=image_cache)
     if collation.table is not None:
         rows = store.read(0, min(job.episodes, store.length))  # a gallery may give fewer than were asked for
-        order = np.argsort(rows["queries"][:, 0], kind="stable")
-        size = job.batch if collation.table.one_size else 1
-        for first in range(after, len(order), size):
-            part = order[first : first + size]
+        extended = job.standard or job.synthetic is not None
+        first = rows["supports" if extended else "queries"][:, 0]
+        order = np.lexsort((rows["queries"][:, 0], first))
+        size = job.batch if collation.table.one_size and not extended else 1
+        for start in range(after, len(order), size):
+            part = order[start : start + size]
             try:
                 prepared = collation.prepare({name: array[part] for name, array in rows.items()})
             except UserError as error:

@@ -57,12 +57,12 @@ def test_the_pairs_that_the_filter_kept_extend_their_own_episode(pairs):
     assert extended.first(1).extra == extended.extra
 
 
-def test_seeds_are_of_the_run_and_the_episode():
-    def seed(run, number):
-        return Extension(job(seed=run, standard=True), CPU)([number], episode()).supports.seed
+def test_seeds_are_of_the_run_and_the_support():
+    def seed(run, name, number=0):
+        return Extension(job(seed=run, standard=True), CPU)([number], episode(name)).supports.seed
 
-    assert seed(0, 0) == seed(0, 0)
-    assert len({seed(0, 0), seed(0, 1), seed(1, 0)}) == 3
+    assert seed(0, "dog") == seed(0, "dog", 7)
+    assert len({seed(0, "dog"), seed(0, "cat"), seed(1, "dog")}) == 3
 
 
 @pytest.mark.parametrize(

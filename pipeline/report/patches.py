@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.report.pooled import counted
+from pipeline.report.pooled import counted, thresholds
 from pipeline.report.tally import Arrays, Floats, Tally
 
 Pick = Literal["best", "mean", "worst"]
@@ -33,13 +33,17 @@ def image_accuracy(columns: Arrays, *, threshold: float, share: float) -> Tally:
     return Tally(episodes.astype(np.int64), sums, lambda total: total[..., 0] / total[..., 1])
 
 
-def patch_accuracy(columns: Arrays, *, threshold: float, share: float, patches: int, pick: Pick) -> Tally:
+def patch_accuracy(columns: Arrays, *, threshold: float | None, share: float, patches: int, pick: Pick) -> Tally:
     """Accuracy on test images, averaged over classes: of each class's best or worst patch, or the mean of its patches.
+
+    Without a `threshold` it is `trained_threshold`'s, which resamples leave as it is.
 
     Best and worst are chosen by their accuracy on training images; of equal ones the first. A patch's accuracy is the
     mean of those on images of its class and on others, which are as many: in a resample, where they are not, a patch
     that is never right would else win by luck. A patch with images of one kind alone has none.
     """
+    if threshold is None:
+        threshold = trained_threshold(columns, share=share, patches=patches)
     right, patch = _right(columns, threshold, share), columns["episode"] % patches
     of_class = columns["positives"] > 0
     episodes, row = np.unique(columns["episode"], return_inverse=True)
@@ -50,6 +54,20 @@ def patch_accuracy(columns: Arrays, *, threshold: float, share: float, patches: 
     np.add.at(sums, (row, first + patches), 1)
     classes = _classes(columns, patches)
     return Tally(episodes.astype(np.int64), sums, lambda total: _picked(total, classes, pick))
+
+
+def trained_threshold(columns: Arrays, *, share: float, patches: int) -> float:
+    """The counted threshold at which the classes' best patches do best on training images; of equal ones the highest.
+
+    A model that is not sure of anything segments nothing at the published one, and all its patches are then as good.
+    """
+
+    def accuracy(threshold: float) -> float:
+        ranks = ranking(columns, threshold=threshold, share=share, patches=patches)
+        best = {rank.kind: rank.train for rank in reversed(ranks) if not np.isnan(rank.train)}
+        return sum(best.values()) / max(1, len(best))
+
+    return max(reversed(thresholds(columns)), key=accuracy)
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,7 @@ class Rank:
     test: float
 
 
-def ranking(columns: Arrays, *, threshold: float, share: float, patches: int) -> list[Rank]:
+def ranking(columns: Arrays, *, threshold: float | None, share: float, patches: int) -> list[Rank]:
     """All patches that were tried, by class, the best first."""
     tally = patch_accuracy(columns, threshold=threshold, share=share, patches=patches, pick="mean")
     train, test = _accuracies(tally.sums.sum(axis=0))

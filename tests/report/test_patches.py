@@ -8,7 +8,7 @@ import pytest
 from pipeline.manifest import write_json
 from pipeline.report.job import Cell, Metric
 from pipeline.report.patch_rows import patch_rows
-from pipeline.report.patches import image_accuracy, patch_accuracy, ranking, segmented
+from pipeline.report.patches import image_accuracy, patch_accuracy, ranking, segmented, trained_threshold
 from pipeline.report.shown import Patches
 from pipeline.report.strips import uri
 from tests.report.miniature import cell
@@ -72,6 +72,19 @@ def test_the_best_patch_is_chosen_on_training_images_and_reported_on_test_images
         (2, 3, 0.75, 0.25),
         (2, 1, 0.25, 1),
     ]
+
+
+def test_without_a_threshold_the_best_on_training_images_is_taken() -> None:
+    train = {0: (2, 2), 2: (1, 1), 1: (0, 1), 3: (2, 1)}
+    rows = table(train, {0: (1, 1), 2: (2, 2), 1: (2, 2), 3: (1, 0)}, 4)
+    rows |= {name.replace("0.9", "0.5"): rows[name] for name in ("tp@0.9", "fp@0.9")}
+    rows |= {name: np.zeros(len(rows["episode"]), int) for name in ("tp@0.9", "fp@0.9")}  # nothing is as likely
+    given = {"share": 0.3, "patches": 4}
+    assert trained_threshold(rows, **given) == 0.5  # type: ignore[arg-type]
+    found = patch_accuracy(rows, threshold=None, pick="best", **given)  # type: ignore[arg-type]
+    assert found.value == patch_accuracy(rows, threshold=0.5, pick="best", **given).value == 0.375  # type: ignore[arg-type]
+    assert patch_accuracy(rows, threshold=0.9, pick="best", **given).value == 0.5  # type: ignore[arg-type]
+    assert ranking(rows, threshold=None, **given) == ranking(rows, threshold=0.5, **given)  # type: ignore[arg-type]
 
 
 def test_saying_no_to_all_is_chance_in_every_resample() -> None:

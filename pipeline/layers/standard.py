@@ -30,7 +30,7 @@ def augmented(
     is to be 0), and the value `outside` in masks.
     """
     height, width = masks.shape[-2:]
-    grid = _grid(drawn(len(images), generator), height, width).to(images.device)
+    grid = _grid(drawn(len(images), generator).to(images.device), height, width)
     colour = torch.tensor(border, device=images.device)[:, None, None]
     seen = F.grid_sample(images.float() - colour, grid, "bicubic", "zeros", align_corners=False) + colour
     labels = (masks.float() - outside)[:, None]
@@ -51,7 +51,7 @@ def drawn(count: int, generator: torch.Generator) -> Tensor:
 
 def _grid(warps: Tensor, height: int, width: int) -> Tensor:
     """(B, H, W, 2) places in the original, from -1 to 1 between the edges of the frame."""
-    y, x = (torch.arange(length, dtype=torch.float64) - (length - 1) / 2 for length in (height, width))
+    y, x = (torch.arange(length).to(warps) - (length - 1) / 2 for length in (height, width))
     places = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
     found = torch.einsum("brc,hwc->bhwr", warps, places)
-    return (found * torch.tensor([2 / width, 2 / height], dtype=torch.float64)).float()
+    return (found * warps.new_tensor([2 / width, 2 / height])).float()

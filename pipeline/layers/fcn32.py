@@ -6,10 +6,10 @@ padding; sides are halved rounding up, as in Caffe. One cell of the map stands f
 
 from collections.abc import Mapping
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.layers.bilinear import enlarged
 from pipeline.layers.published import take
 from pipeline.layers.vgg16 import Vgg16
 
@@ -64,15 +64,10 @@ class Fcn32(nn.Module):
 def upsample(cells: Tensor, height: int, width: int, offset: int, kernel: int = KERNEL) -> Tensor:
     """A fixed bilinear transposed convolution of stride 32, cropped: (B, C, h, w) -> float32 (B, C, `height`, `width`).
 
-    Cell i peaks at pixel 32 i + (kernel - 1) / 2 - offset and weighs 1 - |distance| / 32 there and around, so that all
-    cells but the outermost sum to 1. Written as two small matrices, of which the crop takes its rows.
+    Cell i peaks at pixel 32 i + (kernel - 1) / 2 - offset.
     """
-    rows, columns = (
-        _bilinear(length, count, offset, kernel, cells.device)
-        for length, count in zip((height, width), cells.shape[-2:], strict=True)
-    )
-    with torch.autocast(cells.device.type, enabled=False):
-        return rows @ cells.float() @ columns.T
+    first = (kernel - 1) / 2 - offset
+    return enlarged(cells, (height, width), STRIDE, (first, first))
 
 
 def dense_convolution(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
@@ -81,10 +76,3 @@ def dense_convolution(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
     nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
     nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
     return convolution
-
-
-def _bilinear(length: int, count: int, offset: int, kernel: int, device: torch.device) -> Tensor:
-    """(`length`, `count`): how much each of `count` cells gives to each pixel; at most two of a row are not 0."""
-    pixels = torch.arange(length, device=device, dtype=torch.float32) + offset - (kernel - 1) / 2
-    cells = torch.arange(count, device=device, dtype=torch.float32) * STRIDE
-    return (1 - (pixels[:, None] - cells).abs() / STRIDE).clamp(min=0)

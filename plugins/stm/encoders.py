@@ -115,12 +115,12 @@ class MemoryEncoder(Encoder):
     """The memory's encoder: RGB, the object's mask and the other objects' masks, summed after the first convolution."""
 
     def __init__(self, backbone: Backbone, *, width: int = 1) -> None:
-        """The convolutions of masks start as the others do."""
+        """The convolution of the others' masks starts at zero, so that it does nothing where training shows none."""
         super().__init__(backbone, width=width)
         self.extra_object = nn.Conv2d(1, 64 // width, 7, 2, 3, bias=False)
         self.extra_others = nn.Conv2d(1, 64 // width, 7, 2, 3, bias=False)
-        for convolution in (self.extra_object, self.extra_others):
-            nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.kaiming_normal_(self.extra_object.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(self.extra_others.weight)
 
     def look(self, pictures: Tensor, masks: Tensor, others: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) and masks (B, O, H, W) in [0, 1] -> layer3 of each object's pass (B O, C, H/16, W/16).

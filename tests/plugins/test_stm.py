@@ -71,9 +71,12 @@ def test_the_encoder_computes_what_torchvisions_does():
 def test_objects_are_encoded_each_with_its_own_mask_and_the_others():
     torch.manual_seed(0)
     encoder = MemoryEncoder("resnet18", width=16).eval()
+    nn.init.normal_(encoder.extra_others.weight)
     pictures, masks, others = torch.randn(1, 3, 32, 32), torch.rand(1, 2, 32, 32), torch.rand(1, 2, 32, 32)
     each = [encoder.look(pictures, masks[:, o : o + 1], others[:, o : o + 1]) for o in range(2)]
-    torch.testing.assert_close(encoder.look(pictures, masks, others), torch.cat(each))
+    both = encoder.look(pictures, masks, others)
+    torch.testing.assert_close(both, torch.cat(each))
+    assert not torch.allclose(both, encoder.look(pictures, masks, others.flip(1)))
 
 
 def test_reading_one_frame_is_attention_on_it():

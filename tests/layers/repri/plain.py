@@ -26,17 +26,17 @@ class Plain(NamedTuple):
 def infer(tasks: Tasks, number: int, *, steps: int = 49, update: int = 9, rate: float = 0.025) -> Plain:
     """Task `number` of `tasks`, by itself."""
     shots = tasks.truth.shape[1]
-    support, query = tasks.cells[number, :, :shots].T, tasks.cells[number, :, shots:].T
+    support, query = tasks.cells[number, :, :shots].contiguous(), tasks.cells[number, :, shots:].contiguous()
     truth, valid = tasks.truth[number], tasks.counted[number, :shots]
     seen = tasks.counted[number, shots:]
-    weight = ((truth * valid)[:, None] * support).sum(0) / ((truth * valid).sum() + EPSILON)
-    bias = (20 * F.cosine_similarity(query, weight[None])).mean()
+    weight = (truth * valid * support).sum(1) / ((truth * valid).sum() + EPSILON)
+    bias = (20 * F.cosine_similarity(query, weight[:, None], dim=0)).mean()
     weight, bias = weight.clone().requires_grad_(True), bias.clone().requires_grad_(True)
     optimizer = torch.optim.SGD([weight, bias], lr=rate)
     lam_kl = lam_h = float(tasks.weight[number])
 
     def probability(cells: Tensor) -> Tensor:
-        return torch.sigmoid(20 * F.cosine_similarity(cells, weight[None]) - bias)
+        return torch.sigmoid(20 * F.cosine_similarity(cells, weight[:, None], dim=0) - bias)
 
     def mean(values: Tensor, counted: Tensor) -> Tensor:
         return (values * counted).sum() / (counted.sum() + EPSILON)

@@ -5,13 +5,13 @@
 
 import torch
 import torch.nn.functional as F
-from layers.one_shot.plain_augmentation import content, layout, masked_layout
 from torch import Tensor, nn
 
 from pipeline.layers.one_shot.discriminator import Discriminator, Verdict
 from pipeline.layers.one_shot.discriminator_block import ContentBlock, DownBlock
 from pipeline.layers.one_shot.generator import Generator, GeneratorBlock, Made
 from pipeline.layers.one_shot.spectral_norm import SpectralConv2d
+from tests.layers.one_shot.plain_augmentation import content, layout, masked_layout
 
 
 class PlainConv(SpectralConv2d):

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from layers.one_shot import plain
 from torch import Tensor
 
 from pipeline.layers.one_shot.losses import Role
 from pipeline.layers.one_shot.training import BETAS, Adversarial, Pair
+from tests.layers.one_shot import plain
 
 
 class PlainAdversarial(Adversarial):

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from layers.one_shot import plain_augmentation
 
 from pipeline.layers.one_shot.content_augmentation import augment_content
 from pipeline.layers.one_shot.discriminator import Discriminator, FeatureAugmentation
 from pipeline.layers.one_shot.layout_augmentation import augment_layout
 from pipeline.layers.one_shot.masked_layout import Scene, augment_masked_layout, mix_background, move_objects
 from pipeline.layers.one_shot.rectangles import bounds, draw
+from tests.layers.one_shot import plain_augmentation
 
 CPU = torch.device("cpu")
 

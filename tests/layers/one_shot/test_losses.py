@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from layers.one_shot import plain
 
 from pipeline.layers.one_shot.discriminator import Verdict
 from pipeline.layers.one_shot.diversity import diversity_loss
 from pipeline.layers.one_shot.losses import AdversarialLoss, object_loss, patch_loss
+from tests.layers.one_shot import plain
 
 
 def verdict(fill=0.0, low=4, high=3, rows=10, classes=3):

@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from layers.one_shot.plain import slowed
 
 from pipeline.layers.one_shot.discriminator import Discriminator, FeatureAugmentation
 from pipeline.layers.one_shot.generator import Generator
 from pipeline.layers.one_shot.resolution import configure
+from tests.layers.one_shot.plain import slowed
 
 OFF = FeatureAugmentation(content=0, layout=0)
 

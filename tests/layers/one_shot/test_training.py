@@ -4,12 +4,12 @@ import copy
 
 import pytest
 import torch
-from layers.one_shot.plain_training import plainly
 
 from pipeline.errors import UserError
 from pipeline.layers.one_shot.average import averaged, follow
 from pipeline.segmenter import Batch, Frame, Supports
 from plugins.osmis.model import build
+from tests.layers.one_shot.plain_training import plainly
 
 CPU = torch.device("cpu")
 SETTINGS = {"generator_width": 4, "discriminator_width": 8, "average": 0.9, "bernoulli_samples": 6, "augment": "none"}

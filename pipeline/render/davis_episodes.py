@@ -48,7 +48,8 @@ def renderer(
     """The split's table; the one of `sources` is the gallery's store.
 
     Of test splits: `sequences` chooses some, by names with commas. Of clips: `clip` frames in all, each at most `skip`
-    frames after the one before, with one object, drawn of those that the first of them shows.
+    frames after the one before, with one object, drawn of those that the first of them shows; a sequence that is
+    shorter repeats its last frame.
     `UserError` for an unknown split or sequence, and where no sequence is left.
     """
     if split not in SPLITS:
@@ -115,17 +116,17 @@ def _table(path: Path, episodes: list[tuple[_Video, NDArray[np.int32]]]) -> Tabl
 def _clips(path: Path, videos: list[_Video], clip: int, skip: int, seed: int) -> Table:
     if clip < 2 or skip < 1:
         raise UserError(f"clip={clip}, skip={skip}: a clip has two frames or more, at least one frame apart")
-    usable = [video for video in videos if video.objects and len(video.frames) >= clip and video.labelled.all()]
+    usable = [video for video in videos if video.objects and len(video.frames) > 1 and video.labelled.all()]
     if not usable:
-        raise UserError(f"{path} holds no annotated sequence of {clip} frames to train on: get DAVIS again")
+        raise UserError(f"{path} holds no annotated sequence of two frames to train on: get DAVIS again")
 
     def sample(index: int) -> tuple[NDArray[np.int32], int]:
         random = generator(seed, "episodes", "davis", clip, skip, index)
         video = usable[int(random.random() * len(usable))]
-        room = (len(video.frames) - 1) // (clip - 1)
-        gaps = 1 + (random.random(clip - 1) * min(skip, room)).astype(int)
-        first = int(random.random() * (len(video.frames) - gaps.sum()))
-        places = first + np.concatenate([[0], np.cumsum(gaps)])
+        last = len(video.frames) - 1
+        gaps = 1 + (random.random(clip - 1) * max(1, min(skip, last // (clip - 1)))).astype(int)
+        first = int(random.random() * max(1, last + 1 - gaps.sum()))
+        places = np.minimum(first + np.concatenate([[0], np.cumsum(gaps)]), last)
         return video.frames[places], 1 + int(random.random() * video.objects)
 
     def rows(start: int, stop: int) -> Arrays:

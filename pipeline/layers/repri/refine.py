@@ -77,8 +77,9 @@ def initial(tasks: Tasks, recipe: Recipe) -> Classifier:
 
 
 def cosines(cells: Tensor, weight: Tensor) -> Tensor:
-    """Cells (T, C, N) of unit length with weights (T, C) -> (T, N)."""
-    return torch.bmm(_unit(weight)[0][:, None], cells)[:, 0]
+    """Cells (T, C, N) of unit length with weights (T, C) -> (T, N) float32, under autocast too."""
+    with torch.autocast(cells.device.type, enabled=False):
+        return torch.bmm(_unit(weight)[0][:, None], cells)[:, 0]
 
 
 def share(tasks: Tasks, classifier: Classifier, recipe: Recipe) -> Tensor:

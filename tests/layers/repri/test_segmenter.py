@@ -98,6 +98,15 @@ def test_tasks_side_by_side_are_those_one_by_one() -> None:
         torch.testing.assert_close(together[part], alone, atol=1e-5, rtol=1e-4)
 
 
+def test_autocast_reaches_the_features_alone() -> None:
+    segmenter, supports, query = network(), Supports((frame(1),), 1), frame(2, masks=False)
+    plain = answer(segmenter, supports, query)
+    segmenter.memory = Memory(1 << 20)
+    answer(segmenter, supports, query)  # features are remembered as they are without autocast
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(answer(segmenter, supports, query), plain)
+
+
 def test_what_padding_a_query_has_changes_neither_truth_nor_void(monkeypatch: pytest.MonkeyPatch) -> None:
     """The classifier's steps ignore padded cells: nothing of them reaches the losses."""
     from pipeline.layers.repri import segmenter as module

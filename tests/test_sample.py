@@ -31,8 +31,10 @@ def read(path: Path) -> pd.DataFrame:
 def test_every_cell_has_a_value_in_range(project):
     table = read(project.path / "results" / "all.tsv")
     ours = table[table.status != "published, not run"]
-    assert set(ours.status) == {"ok"}
-    assert ours.value.astype(float).between(0, 1).all()
+    assert set(ours.status) == {"ok", "not applicable"}
+    assert set(ours[ours.status == "not applicable"].system) == {"osmis-none"}  # it makes no masks to be judged
+    unbounded = ours.metric.str.contains("sifid|gain|decay")  # distances, and differences
+    assert ours[(ours.status == "ok") & ~unbounded].value.astype(float).between(0, 1).all()
     assert set(ours.profile) == {"sample"}
     assert not (ours.complete == "true").any()  # generated characters are not Omniglot
 

@@ -57,10 +57,12 @@ class Plan:
                     self._enter(system, enters, self._suites[enters.suite])
 
     def _find_synthesizers(self) -> dict[tuple[str, str], list[System]]:
-        """(suite, track) -> the synthesizers that enter it, whether or not the setting `systems` names them."""
+        """(suite, track) -> the synthesizers that enter it; those alone that the setting `systems` names, if any."""
         found: dict[tuple[str, str], list[System]] = {}
-        for system in self._systems.values():
-            for enters in system.facts.enters if system.facts.kind == "synthesizer" else ():
+        there = [system for system in self._systems.values() if system.facts.kind == "synthesizer"]
+        named = [system for system in there if system.name in self.settings.systems]
+        for system in named or there:
+            for enters in system.facts.enters:
                 if _takes_part(system, enters, self.settings.profile):
                     found.setdefault((enters.suite, enters.track), []).append(system)
         return found

@@ -390,3 +390,12 @@ def test_what_nothing_makes_is_a_mistake(toys):
         toys().find("train", "models/x.json")
     with pytest.raises(UserError, match="no table for the system 'toy_traind'; did you mean 'toy_trained'"):
         toys().scores_of("toy_traind")
+
+
+def test_synthesizers_that_are_named_alone_extend_supports():
+    found = plan("lite", suites="augmentation", systems="osvos-narrow,osmis-narrow")
+    several = [job.augmentation for job in values(found, "evaluate") if job.tested_on == "davis17-val"]
+    assert set(several) == {"none", "standard", "osmis_narrow", "standard-osmis_narrow"}
+    assert {Path(path).parts[3] for path in found.jobs["synthesize"]} == {"osmis-narrow"}
+    every = plan("lite", suites="augmentation", systems="osvos-narrow")
+    assert {"osmis", "osmis-narrow"} <= {Path(path).parts[3] for path in every.jobs["synthesize"]}

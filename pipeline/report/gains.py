@@ -35,7 +35,7 @@ def gains(entries: Sequence[Entry]) -> list[Gain]:
 def _sentence(entry: Entry, effect: Effect, low: float, high: float) -> str:
     row = entry.row
     what, against = _named(row.augmentation)
-    metric = metric_title(row.metric.removesuffix("_gain")).replace("J and f", "J&F")
+    metric = metric_title(row.metric.removesuffix("_gain"))
     by = f"{100 * (row.value or 0):+.1f} points of {metric} [{100 * low:+.1f}, {100 * high:+.1f}]"
     runs = f"{row.episodes} episodes, {row.seeds} run{'s' if row.seeds != 1 else ''}"
     return f"{what} {effect} {row.system} on {row.dataset}: {by} against {against} ({runs})"

@@ -110,8 +110,10 @@ def _own(dataset: str, trained_on: str) -> bool:
 
 
 def metric_title(metric: str) -> str:
-    """A metric's name as a heading: `iou_drop` is `IoU drop`."""
-    text = metric.replace("_", " ")
+    """A metric's name as a heading: `iou_drop` is `IoU drop`, `j_and_f` is `J&F`."""
+    text = metric.replace("_", " ").replace("j and f", "J&F")
+    if "J&F" in text:
+        return text
     return text.replace("iou", "IoU") if "iou" in text else text.capitalize()
 
 

@@ -1,4 +1,4 @@
-"""`python -m pipeline.export`: write a rendered split as `.npy`, HDF5 or PNG, for programs that read those."""
+"""`python -m pipeline.export`: write a rendered split as `.npy`, HDF5, PNG or a list, for programs that read those."""
 
 import argparse
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.episodes import EpisodeStore
 from pipeline.errors import UserError, nearest, run
 from pipeline.export.known import choose_profile, explain, manifest_path
+from pipeline.export.listed import write_list
 from pipeline.export.npy import write_npy
 from pipeline.export.pairs import export_pairs
 from pipeline.export.place import whole
@@ -16,14 +17,14 @@ from pipeline.manifest import Manifest, read_manifest
 from pipeline.plan import NAME
 from pipeline.progress import ProgressLine
 
-FORMATS = {"npy": "", "hdf5": ".h5", "png": ""}
+FORMATS = {"npy": "", "hdf5": ".h5", "png": "", "list": ""}
 """Format -> suffix of what it makes."""
 
 
 def main() -> None:
     """Export the split that the arguments name."""
     arguments = _parser().parse_args()
-    if arguments.format not in FORMATS:
+    if arguments.format not in {None, *FORMATS}:
         raise UserError(f"--format {arguments.format} is unknown; {nearest(arguments.format, FORMATS)}")
     if arguments.split.endswith(".json"):
         from pipeline.export.videos import export_videos  # the others work without torch
@@ -46,11 +47,14 @@ def main() -> None:
         "complete": manifest.complete,
         "digest": manifest.digest or "",
     }
-    target: Path = arguments.output / (name.replace("_", "-") + FORMATS[arguments.format])
+    chosen = _format(arguments.format, arguments.split, store)
+    target: Path = arguments.output / (name.replace("_", "-") + FORMATS[chosen])
     with whole(target) as beside:
-        if arguments.format == "npy":
+        if chosen == "list":
+            write_list(beside, split, Path(store.attributes["gallery"]), about)
+        elif chosen == "npy":
             write_npy(beside, split, about)
-        elif arguments.format == "png":
+        elif chosen == "png":
             write_png(beside, split, about)
         else:
             from pipeline.export.hdf5 import write_hdf5  # the others work without h5py
@@ -80,6 +84,15 @@ def _open(profile: str, dataset: str, split: str) -> tuple[EpisodeStore, Manifes
     return EpisodeStore(path.with_suffix(".zarr")), manifest
 
 
+def _format(asked: str | None, split: str, store: EpisodeStore) -> str:
+    """The format asked for, or the one that suits; `UserError` where the split has no such form."""
+    listed = "gallery" in store.attributes
+    if asked is not None and listed != (asked == "list"):
+        holds = "names images that recur, which lie in the source's own files" if listed else "holds its own pictures"
+        raise UserError(f"--format {asked}: {split} {holds}; choose {'list' if listed else 'npy, hdf5 or png'}")
+    return asked or ("list" if listed else "npy")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.export", description=__doc__)
     parser.add_argument(
@@ -87,8 +100,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DATASET/SPLIT",
         help="clutter-n32/test_one_shot; synthetic/osmis/davis17; or scores of videos (.json)",
     )
-    parser.add_argument("--format", default="npy", metavar="FORMAT", help="npy (default), hdf5 or png")
-    text = "where to write the folder (npy, png) or file (hdf5) named after the split"
+    text = "npy (default), hdf5 or png; list (default, where images recur): the names of each episode's images"
+    parser.add_argument("--format", metavar="FORMAT", help=text)
+    text = "where to write the folder (npy, png, list) or file (hdf5) named after the split"
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help=text)
     parser.add_argument("--profile", help="whose rendering: sample, lite or paper; default: the one in params.yaml")
     parser.add_argument("--all", action="store_true", help="synthetic pairs: those that the filter dropped, too")

@@ -61,6 +61,10 @@ MISTAKES = {
         ["clutter-n4/test_one_shot"],
         "not rendered under sample: run `snakemake --cores all data/episodes/sample/clutter-n4/test_one_shot.json`$",
     ),
+    "not rendered, and of no track": (
+        ["pascal5i-fold0/base_val"],
+        "under sample: run `snakemake --cores all data/episodes/sample/pascal5i-fold0/base_val.json`$",
+    ),
     "rendered by another profile": (
         ["clutter-n32/test_one_shot", "--profile", "lite"],
         "json --config profile=lite`; under sample it is: add --profile sample",

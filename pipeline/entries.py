@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 
 from pipeline.errors import UserError, nearest
 from pipeline.plugin import Enters, System
-from pipeline.suite import Suite
+from pipeline.settings import Settings
+from pipeline.suite import Suite, Track
 
 
 def check_system(
@@ -16,6 +17,11 @@ def check_system(
         if needed not in systems:
             raise UserError(f"{where}: 'needs' names no system: '{needed}'; {nearest(needed, systems)}")
     _check_circle(system, systems, ())
+    for enters in system.facts.enters:
+        for setting in filter(None, (enters.given, enters.shots)):
+            if setting not in Settings.model_fields:
+                hint = nearest(setting, Settings.model_fields)
+                raise UserError(f"{where}: 'enters' names no setting: '{setting}'; {hint}")
     for enters in system.facts.enters:
         if enters.suite not in suites_there:
             raise UserError(
@@ -32,6 +38,26 @@ def check_system(
 def fields(system: System, enters: Enters) -> list[str]:
     """The oracle fields that a system sees in one track."""
     return system.facts.oracle if enters.oracle is None else enters.oracle
+
+
+def missing_setting(system: System, settings: Settings) -> str | None:
+    """The setting that has to be given for the system to take part anywhere; None where it does without."""
+    asked = [enters.given for enters in system.facts.enters]
+    if any(given is None or getattr(settings, given, None) for given in asked):
+        return None
+    return asked[0]
+
+
+def track_of(enters: Enters, track: Track, settings: Settings) -> Track:
+    """The track with the entry's numbers of shots; `UserError` for one that it does not score."""
+    if enters.shots is None:
+        return track
+    shots = list(getattr(settings, enters.shots))
+    for number in shots:
+        if number not in track.shots:
+            known = " or ".join(map(str, track.shots))
+            raise UserError(f"{enters.shots}={number}: the track '{enters.track}' scores {known}; set one of them")
+    return track.model_copy(update={"shots": shots})
 
 
 def _check_track(system: System, enters: Enters, suite: Suite, where: str) -> None:

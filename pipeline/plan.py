@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import closure
-from pipeline.entries import check_system, fields
+from pipeline.entries import check_system, fields, missing_setting, track_of
 from pipeline.errors import UserError, nearest
 from pipeline.jobs import Job, Jobs, reference_of
 from pipeline.manifest import canonical, digest_text, write_atomic
 from pipeline.plugin import Enters, System, find_plugins, systems
 from pipeline.report.job import Cell, Metric, ReportJob
 from pipeline.report.job import Suite as ReportedSuite
-from pipeline.settings import Profile, Settings, by_profile, load_settings
+from pipeline.settings import Settings, by_profile, load_settings
 from pipeline.suite import (
     Split,
     Suite,
     Together,
     Track,
     describes,
+    fill,
     find_bank,
     find_split,
     levels,
@@ -41,18 +42,22 @@ class Plan:
         self.settings = settings
         self.cells: list[Cell] = []
         self._suites = load_suites(settings, root / "pipeline" / "suites")
-        self._systems = {s.name: s for s in systems(find_plugins(root / "plugins"), settings.profile)}
+        self._systems = {
+            s.name: s.model_copy(update={"evaluate": fill(s.evaluate, {"settings": settings})})
+            for s in systems(find_plugins(root / "plugins"), settings.profile)
+        }
         self._jobs = Jobs(settings, self._systems)
         self.jobs = self._jobs.by_stage
         for name in settings.systems if settings.systems != ("all",) else ():
             if name not in self._systems:
                 raise UserError(f"unknown system '{name}'; {nearest(name, self._systems)}")
+            self._require_setting(name)
         suites_there = {path.parent.name for path in (root / "pipeline" / "suites").glob("*/suite.yaml")}
         self._synthesizers = self._find_synthesizers()
         for system in self._systems.values():
             check_system(system, self._systems, self._suites, suites_there)
             for enters in system.facts.enters:
-                taking_part = _takes_part(system, enters, settings.profile) and self._wanted(system)
+                taking_part = _takes_part(system, enters, settings) and self._wanted(system)
                 if taking_part and enters.suite in self._suites:
                     self._enter(system, enters, self._suites[enters.suite])
 
@@ -63,7 +68,7 @@ class Plan:
         named = [system for system in there if system.name in self.settings.systems]
         for system in named or there:
             for enters in system.facts.enters:
-                if _takes_part(system, enters, self.settings.profile):
+                if _takes_part(system, enters, self.settings):
                     found.setdefault((enters.suite, enters.track), []).append(system)
         return found
 
@@ -108,6 +113,7 @@ class Plan:
     def scores_of(self, system: str) -> list[str]:
         """Score files of one system."""
         if system not in self.table_systems:
+            self._require_setting(system)
             raise UserError(f"no table for the system '{system}'; {nearest(system, self.table_systems)}")
         return sorted({path for cell in self.cells if cell.system == system for path in cell.files})
 
@@ -127,12 +133,19 @@ class Plan:
         """The tables of published and recorded numbers that the report reads."""
         return sorted(path for suite in self._report().suites for path in (suite.published, suite.recorded))
 
+    def _require_setting(self, name: str) -> None:
+        """`UserError` where the system takes no part anywhere for want of a setting."""
+        setting = missing_setting(self._systems[name], self.settings) if name in self._systems else None
+        if setting:
+            raise UserError(f"the system '{name}' takes part only where {setting} is set: add --config {setting}=...")
+
     def _wanted(self, system: System) -> bool:
         return self.settings.systems == ("all",) or system.name in self.settings.systems
 
     def _enter(self, system: System, enters: Enters, suite: Suite) -> None:
         """Add the jobs and the cells of one system in one track."""
-        track, most = suite.tracks[enters.track], by_profile(enters.episodes, self.settings.profile)
+        track = track_of(enters, suite.tracks[enters.track], self.settings)
+        most = by_profile(enters.episodes, self.settings.profile)
         before = len(self.cells)
         for level in levels(track, self.settings):
             if any(level[name] not in chosen for name, chosen in enters.levels.items()):
@@ -251,8 +264,9 @@ def _of_profile(metric: Metric, settings: Settings) -> Metric:
     return metric.model_copy(update={"parameters": given})
 
 
-def _takes_part(system: System, enters: Enters, profile: Profile) -> bool:
-    return _chosen(system, enters) and (enters.profiles is None or profile in enters.profiles)
+def _takes_part(system: System, enters: Enters, settings: Settings) -> bool:
+    given = enters.given is None or bool(getattr(settings, enters.given, None))
+    return given and _chosen(system, enters) and (enters.profiles is None or settings.profile in enters.profiles)
 
 
 def _cells(

@@ -22,6 +22,7 @@ class Parameters(Facts):
     train: dict[str, Any] = {}
     """Those named `samples`, or ending in `_samples`, count training episodes and follow the budget."""
     evaluate: dict[str, Any] = {}
+    """`{settings.name}` is that setting."""
 
 
 class Variant(Parameters):
@@ -53,6 +54,10 @@ class Enters(Facts):
     """Level of the track -> the values it takes part in (`{n: [4, 32]}`); all of them where it is not named."""
     profiles: list[Profile] | None = None
     """Profiles under which it takes part; None means all of them."""
+    given: str | None = None
+    """A setting without which it takes no part (`pascal_masks`), empty by default."""
+    shots: str | None = None
+    """The setting that lists its numbers of shots; None means all of the track's."""
     oracle: list[str] | None = None
     """Instead of the plugin's own fields, where the track's data lack them; None means those."""
 

@@ -47,6 +47,8 @@ class Settings(Facts):
     texture_classes: str
     pascal_folds: Folds
     pascal_missing: Literal["skip", "fail"]
+    pascal_masks: str
+    pascal_masks_shots: Counts
     coco_folds: Folds
     runs: Annotated[int, Field(ge=1)]
     device: Literal["auto", "cpu", "cuda"]

@@ -216,7 +216,7 @@ def find_split(suite: Suite, dataset: str, split: str, settings: Settings) -> Sp
         sources=facts.sources,
         banks={bank: find_bank(suite, bank, settings) for bank in facts.banks},
         galleries={gallery: find_gallery(suite, gallery, settings) for gallery in facts.galleries},
-        parameters=_fill(_given(facts, split, settings), level),
+        parameters=fill(_given(facts, split, settings), level),
         episodes=min(wanted, full),
         oracles=facts.oracles,
         stream=split == "train" and (settings.stream or by_profile(facts.stream, settings.profile)),
@@ -280,7 +280,7 @@ def find_gallery(suite: Suite, name: str, settings: Settings) -> Gallery:
         raise UserError(f"the suite describes no gallery '{name}'; {nearest(name, suite.galleries)}")
     facts = suite.galleries[name]
     given = {k: by_profile(v, settings.profile) for k, v in facts.parameters.items()}
-    return facts.model_copy(update={"parameters": _fill(given, {"settings": settings})})
+    return facts.model_copy(update={"parameters": fill(given, {"settings": settings})})
 
 
 def train_list(suite: Suite, train_set: str) -> str:
@@ -299,7 +299,8 @@ def _given(facts: Dataset, split: str, settings: Settings) -> dict[str, Any]:
     return {name: v[split] if isinstance(v, Mapping) and set(v) == each else v for name, v in given.items()}
 
 
-def _fill(parameters: Mapping[str, Any], level: Mapping[str, Any]) -> dict[str, Any]:
+def fill(parameters: Mapping[str, Any], level: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with the values in braces filled in (`{n}`, `{settings.name}`); what is a number then becomes one."""
     filled = {}
     for name, value in parameters.items():
         text = value.format(**level) if isinstance(value, str) else value

@@ -272,6 +272,21 @@ def test_a_split_that_no_track_asks_for_can_be_rendered(toys):
     assert (job.values.dataset, job.values.parameters) == ("clutter-n7", {"characters": 7, "instances": True})
 
 
+def test_what_a_user_gives_enters_by_its_setting_alone():
+    without, given = (plan("sample", suites="pascal5i", pascal_masks=folder) for folder in ("", "masks"))
+    added = set(given.outputs("evaluate")) - set(without.outputs("evaluate"))
+    assert added == {
+        f"results/scores/sample/imported_masks/none/pascal5i-fold{f}-oslsm/none/seed0.json" for f in (0, 1)
+    }
+    jobs = [given.find("evaluate", path).values for path in added]
+    assert all((job.evaluate_parameters, job.shots) == ({"folder": "masks"}, [5]) for job in jobs)
+    both = plan("sample", suites="pascal5i", pascal_masks="masks", pascal_masks_shots="1,5")
+    assert {cell.shots for cell in both.cells if cell.system == "imported_masks"} == {1, 5}
+    for ask in (lambda: plan("sample", systems="imported_masks"), lambda: without.scores_of("imported_masks")):
+        with pytest.raises(UserError, match="takes part only where pascal_masks is set: add --config pascal_masks="):
+            ask()
+
+
 def test_needs_become_edges(toys):
     found = toys()
     start = "models/sample/toy_trained/clutter-n4/seed0.json"
@@ -369,6 +384,18 @@ MISTAKES = {
     "no such source": (
         ("pipeline/suites/clutter/suite.yaml", "[omniglot]", "[omniglott]"),
         "unknown source 'omniglott'; did",
+    ),
+    "entered by no setting": (
+        ("toy_trained", "track: scenes", "track: scenes, given: pascal_mask"),
+        "names no setting: 'pascal_mask'; did you mean 'pascal_masks",
+    ),
+    "shots of no setting": (
+        ("toy_trained", "track: scenes", "track: scenes, shots: shots"),
+        "names no setting: 'shots'",
+    ),
+    "shots that the track has not": (
+        ("toy_trained", "track: scenes", "track: scenes, shots: pascal_masks_shots"),
+        "pascal_masks_shots=5: the track 'scenes' scores 1; set one of them",
     ),
     "no such setting": (
         ("pipeline/suites/clutter/suite.yaml", "n: clutter_levels", "n: levels"),

@@ -10,7 +10,8 @@ from typing import Any
 from pipeline import closure
 from pipeline.entries import check_system, fields, missing_setting, track_of
 from pipeline.errors import UserError, nearest
-from pipeline.jobs import Job, Jobs, reference_of
+from pipeline.jobs.job import Job
+from pipeline.jobs.scoring import Evaluation, Found, Jobs, reference_of
 from pipeline.manifest import canonical, digest_text, write_atomic
 from pipeline.plugin import Enters, System, find_plugins, systems
 from pipeline.report.job import Cell, Metric, ReportJob
@@ -154,28 +155,40 @@ class Plan:
             train_set = trained_on.format(**level) if trained_on else None
             for tested_on in track.tested_on:
                 dataset, name = tested_on.format(**level).split("/")
-                if enters.splits is None or name in enters.splits:
-                    split = find_split(suite, dataset, name, self.settings)
-                    if not split.episodes:  # the profile leaves it out
-                        continue
-                    oracle, schedule = fields(system, enters), self._jobs.schedule(system)
-                    if system.facts.kind == "synthesizer":
-                        if tested_on != track.fits:  # it extends the supports of others
-                            continue
-                        train_set = dataset  # fitted to the very pairs
-                        found = self._jobs.measure(system, suite, split)
-                    else:
-                        extending = self._synthesizers.get((enters.suite, enters.track), [])
-                        fits = self._fits(suite, track, level)
-                        extended = (extending, fits)
-                        found = self._jobs.evaluate(system, suite, track, train_set, split, oracle, most, *extended)
-                    for augmentation, (scores, models) in found.items():
-                        listed = train_list(suite, train_set) if train_set and split.dataset != train_set else ""
-                        reference = found.get(reference_of(augmentation) or "", ([], []))[0]
-                        facts = (train_set, split, augmentation, scores, reference, models, schedule, listed)
-                        self.cells += _cells(system, enters, track, suite.metrics, *facts)
+                if enters.splits is not None and name not in enters.splits:
+                    continue
+                split = find_split(suite, dataset, name, self.settings)
+                # A profile may leave a split out; a synthesizer that extends the supports of others has no score there.
+                if split.episodes and (system.facts.kind != "synthesizer" or tested_on == track.fits):
+                    self._score(system, enters, suite, split, level, train_set, most)
         if track.together:
             self.cells += _pooled(self.cells[before:], track.together, len(list(levels(track, self.settings))))
+
+    def _score(
+        self,
+        system: System,
+        enters: Enters,
+        suite: Suite,
+        split: Split,
+        level: Mapping[str, int],
+        train_set: str | None,
+        most: int | None,
+    ) -> None:
+        """Add the jobs and the cells of one system on one split."""
+        track, oracle, schedule = suite.tracks[enters.track], fields(system, enters), self._jobs.schedule(system)
+        found: Found
+        if system.facts.kind == "synthesizer":
+            train_set = split.dataset  # fitted to the very pairs
+            found = self._jobs.measure(system, suite, split)
+        else:
+            asked = Evaluation(system, suite, track, split, train_set, oracle, most)
+            extending = self._synthesizers.get((enters.suite, enters.track), [])
+            found = self._jobs.evaluate(asked, extending, self._fits(suite, track, level))
+        listed = train_list(suite, train_set) if train_set and split.dataset != train_set else ""
+        for augmentation, (scores, models) in found.items():
+            reference = found.get(reference_of(augmentation) or "", ([], []))[0]
+            facts = (train_set, split, augmentation, scores, reference, models, schedule, listed)
+            self.cells += _cells(system, enters, track, suite.metrics, *facts)
 
     def _fits(self, suite: Suite, track: Track, level: Mapping[str, int]) -> Split | None:
         """The pairs that the track's synthesizers are fitted to."""

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.closure import ROOT
 from pipeline.errors import UserError
-from pipeline.jobs import Jobs
+from pipeline.jobs.scoring import Jobs
 from pipeline.settings import load_settings
 from pipeline.suite import Bank, Dataset, Suite, find_split
 from pipeline.texturize.job import BankJob

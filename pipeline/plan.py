@@ -146,7 +146,6 @@ class Plan:
     def _enter(self, system: System, enters: Enters, suite: Suite) -> None:
         """Add the jobs and the cells of one system in one track."""
         track = track_of(enters, suite.tracks[enters.track], self.settings)
-        most = by_profile(enters.episodes, self.settings.profile)
         before = len(self.cells)
         for level in levels(track, self.settings):
             if any(level[name] not in chosen for name, chosen in enters.levels.items()):
@@ -160,7 +159,7 @@ class Plan:
                 split = find_split(suite, dataset, name, self.settings)
                 # A profile may leave a split out; a synthesizer that extends the supports of others has no score there.
                 if split.episodes and (system.facts.kind != "synthesizer" or tested_on == track.fits):
-                    self._score(system, enters, suite, split, level, train_set, most)
+                    self._score(system, enters, track, suite, split, level, train_set)
         if track.together:
             self.cells += _pooled(self.cells[before:], track.together, len(list(levels(track, self.settings))))
 
@@ -168,14 +167,15 @@ class Plan:
         self,
         system: System,
         enters: Enters,
+        track: Track,
         suite: Suite,
         split: Split,
         level: Mapping[str, int],
         train_set: str | None,
-        most: int | None,
     ) -> None:
         """Add the jobs and the cells of one system on one split."""
-        track, oracle, schedule = suite.tracks[enters.track], fields(system, enters), self._jobs.schedule(system)
+        oracle, schedule = fields(system, enters), self._jobs.schedule(system)
+        most = by_profile(enters.episodes, self.settings.profile)
         found: Found
         if system.facts.kind == "synthesizer":
             train_set = split.dataset  # fitted to the very pairs

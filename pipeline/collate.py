@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.episodes import Arrays
+from pipeline.episodes import Arrays, with_masks
 from pipeline.segmenter import Batch, Frame, Supports
 from pipeline.table import TableReader
 
@@ -23,8 +23,8 @@ class Collation:
         self.table = TableReader(attributes, limit=image_cache) if "gallery" in attributes else None
 
     def prepare(self, arrays: Arrays) -> Batch | dict[str, Tensor]:
-        """What needs the CPU: reading and decoding images, or pinning memory."""
-        return self.table.batch(arrays) if self.table else pinned(arrays, self._device)
+        """What needs the CPU: reading and decoding images, or deriving masks from labels and pinning memory."""
+        return self.table.batch(arrays) if self.table else pinned(with_masks(arrays), self._device)
 
     def finish(self, prepared: Batch | dict[str, Tensor], ids: Sequence[str] = ()) -> Batch:
         """The batch on the device; `ids` name episodes whose frames have no names of their own."""

@@ -1,9 +1,13 @@
-"""What an episode is on disk: fixed-size arrays in sharded Zarr, one row an episode, masks as packed bits.
+"""What an episode is on disk: fixed-size arrays in sharded Zarr, one row an episode, masks as packed bits or as labels.
 
 A store has `support_images` (N, K, h, w, 3), `support_masks`, `query_images` (N, Q, H, W, 3), `query_masks`, all
 uint8, and the attributes `objects` (O) and, for n-way choices, `ways` (supports that make one shot). A binary mask
 (O = 1, no void) is packed, 8 pixels a byte in row-major order, most significant bit first; any other mask is stored as
 it is. Shards are read whole, not row by row.
+Where a scene is made of regions, and the object is one of them, a store has in place of `query_masks` the label map
+`query_labels` (N, Q, H, W) uint8, which region each pixel shows (1, 2, ...; 0 is a background that is none), and
+`query_targets` (N, Q) uint8, the label of the object. Masks are derived from them by `with_masks`, when episodes are
+batched or exported.
 A store of oracle data has an array a field instead, (N, Q, ...) where the field belongs to a query.
 
 zarr is imported where a store is opened: describing and packing episodes works without it.
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     import zarr
 
 # Zarr leaves out a shard that holds the fill value alone, even where it is told not to, and `read` takes what is not
-# there for lost. Shards of zeros (masks without an object) are common; none holds nothing but this number.
+# there for lost. Shards of zeros (masks without an object) are common; of most arrays, none holds this number alone.
 _FILL = 165
 
 Arrays = dict[str, NDArray[Any]]
@@ -36,6 +40,8 @@ class ArraySpec:
 
     shape: tuple[int, ...]
     dtype: str = "uint8"
+    fill: int = _FILL
+    """A number that no shard holds alone."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,15 @@ def unpack_masks(bits: NDArray[np.uint8], height: int, width: int) -> NDArray[np
     return masks.reshape(*bits.shape[:-1], height, width)
 
 
+def with_masks(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    """`arrays` of some episodes, whose label maps, where they have any, became binary `query_masks` (N, Q, H, W)."""
+    rest = dict(arrays)
+    if "query_labels" not in rest:
+        return rest
+    labels, targets = rest.pop("query_labels"), rest.pop("query_targets")
+    return {**rest, "query_masks": (labels == targets[..., None, None]).view(np.uint8)}
+
+
 def create_store(path: Path, layout: Layout, length: int) -> "zarr.Group":
     """Create the store at `path` for `length` episodes; where it is there already, open it for writing."""
     import zarr
@@ -81,7 +96,7 @@ def create_store(path: Path, layout: Layout, length: int) -> "zarr.Group":
                 chunks=(layout.chunk, *spec.shape),
                 shards=(layout.shard, *spec.shape),
                 compressors=BloscCodec(cname="zstd", clevel=1, shuffle=shuffle),
-                fill_value=_FILL,
+                fill_value=spec.fill,
             )
     return group
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.episodes import ArraySpec, EpisodeStore, Layout, create_store, pack_masks, unpack_masks
+from pipeline.episodes import ArraySpec, EpisodeStore, Layout, create_store, pack_masks, unpack_masks, with_masks
 from pipeline.errors import UserError
 
 LAYOUT = Layout(
@@ -37,6 +37,23 @@ def test_the_first_pixel_is_the_highest_bit() -> None:
     assert pack_masks(np.array([[1, 0, 0], [0, 0, 0]], np.uint8)).tolist() == [0b10000000]
 
 
+def test_masks_of_labels_are_where_the_target_shows() -> None:
+    random = np.random.default_rng(2)
+    labels, targets = random.integers(0, 256, (3, 2, 9, 7), np.uint8), random.integers(1, 256, (3, 2), np.uint8)
+    labels[0, 0] = targets[0, 0]
+    found = with_masks({"query_labels": labels, "query_targets": targets, "ids": np.arange(3)})
+    assert set(found) == {"query_masks", "ids"}
+    assert found["query_masks"].dtype == np.uint8
+    for episode, query in np.ndindex(3, 2):
+        rows = [[int(label == targets[episode, query]) for label in row] for row in labels[episode, query]]
+        assert found["query_masks"][episode, query].tolist() == rows
+
+
+def test_masks_that_are_stored_stay_as_they_are() -> None:
+    packed = {"query_masks": pack_masks(np.ones((2, 1, 4, 4), np.uint8))}
+    assert with_masks(packed)["query_masks"] is packed["query_masks"]
+
+
 def test_what_is_written_is_read(store: Path) -> None:
     opened = EpisodeStore(store)
     assert (opened.length, opened.shard, opened.shards, opened.attributes["objects"]) == (25, 10, 3, 3)
@@ -52,6 +69,12 @@ def test_a_store_of_zeros_is_on_disk_all_the_same(tmp_path: Path) -> None:
     for name in LAYOUT.arrays:
         group[name][:] = 0  # type: ignore[index]
     assert not EpisodeStore(tmp_path / "zeros.zarr").read_shard(0)["images"].any()
+
+
+def test_an_array_may_name_the_number_that_no_shard_holds_alone(tmp_path: Path) -> None:
+    layout = Layout(arrays={"targets": ArraySpec((1,), fill=0)}, attributes={}, shard=10, chunk=5)
+    create_store(tmp_path / "split.zarr", layout, 1)["targets"][:] = 165  # type: ignore[index]
+    assert EpisodeStore(tmp_path / "split.zarr").read_shard(0)["targets"].tolist() == [[165]]
 
 
 def test_a_missing_store(tmp_path: Path) -> None:

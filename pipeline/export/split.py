@@ -2,8 +2,9 @@
 
 Where an episode has one support and one query, the arrays are those that the authors of cluttered Omniglot published:
 `images` (N, H, W, 3), `segmentation` (N, H, W, 1) of 0 and 1 (or an index mask), `targets` (N, h, w, 3), all uint8.
-Added to them are `target_segmentation` (N, h, w, 1) and `centres` (N, 2). Other episodes, and oracle data, keep the
-names and shapes of their store; packed masks are unpacked everywhere.
+Added to them are `target_segmentation` (N, h, w, 1) and `centres` (N, 2), and where the store labels regions `labels`
+(N, H, W, 1) and `target_label` (N,). Other episodes, and oracle data, keep the names and shapes of their store; packed
+masks are unpacked everywhere, and those of labels derived.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.episodes import Arrays, EpisodeStore, unpack_masks
+from pipeline.episodes import Arrays, EpisodeStore, unpack_masks, with_masks
 from pipeline.errors import UserError
 
 Kind = Literal["colour", "binary", "indices", "numbers", "table"]
@@ -25,7 +26,9 @@ _AUTHORS = {
     "support_images": "targets",
     "support_masks": "target_segmentation",
 }
+_REGIONS = {"query_labels": "labels", "query_targets": "target_label"}
 _MASKS = {"query_masks", "support_masks", "segmentation", "target_segmentation"}
+_LABELS = {"query_labels", "labels"}
 
 
 @dataclass(frozen=True)
@@ -74,17 +77,17 @@ class ExportedSplit:
 
 def exported(arrays: Arrays) -> Arrays:
     """Arrays of some episodes as a store has them -> as they are exported (see the module)."""
-    if not _AUTHORS.keys() <= arrays.keys():
-        return arrays
-    found = dict(arrays)
+    found = dict(arrays) | with_masks(arrays)
+    if not _AUTHORS.keys() <= found.keys():
+        return found
     for side in ("support", "query"):
-        masks, (height, width) = arrays[f"{side}_masks"], arrays[f"{side}_images"].shape[2:4]
+        masks, (height, width) = found[f"{side}_masks"], found[f"{side}_images"].shape[2:4]
         found[f"{side}_masks"] = unpack_masks(masks, height, width) if masks.ndim == 3 else masks
     if any(found[name].shape[1] != 1 for name in _AUTHORS):
         return found
-    single = {new: found.pop(old)[:, 0] for old, new in _AUTHORS.items()}
+    single = {new: found.pop(old)[:, 0] for old, new in (_AUTHORS | _REGIONS).items() if old in found}
     single["centres"] = centres(single["segmentation"])
-    masks_with_channel = {name: single[name][..., None] for name in _MASKS & single.keys()}
+    masks_with_channel = {name: single[name][..., None] for name in (_MASKS | _LABELS) & single.keys()}
     return {**single, **masks_with_channel, **found}
 
 
@@ -104,6 +107,6 @@ def centres(masks: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _kind(name: str, array: NDArray[Any], binary: bool) -> Kind:
     if array.ndim < 4 or array.dtype not in (np.uint8, np.uint16):
         return "table"
-    if name in _MASKS:
-        return "binary" if binary else "indices"
+    if name in _MASKS | _LABELS:
+        return "binary" if binary and name in _MASKS else "indices"
     return "colour" if array.shape[-1] == 3 else "numbers"

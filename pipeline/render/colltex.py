@@ -1,8 +1,8 @@
 """CollTex (Ustyuzhaninov, Michaelis, Brendel, Bethge 2018, section 2.1): collages of textures in Voronoi regions.
 
-Support: a square crop of the texture of one region. Query: the collage, its mask the region. Textures are never moved:
-a region shows its texture at the collage's own coordinates. Episode i is one function of the seed, the number of
-regions, the split and i; reference patches of another size are cut from the same collages.
+Support: a square crop of the texture of one region. Query: the collage, labelled by its regions, 1 to N. Textures are
+never moved: a region shows its texture at the collage's own coordinates. Episode i is one function of the seed, the
+number of regions, the split and i; reference patches of another size are cut from the same collages.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from pipeline.episodes import Arrays
 from pipeline.errors import UserError, nearest
-from pipeline.render.bits import set_span
 from pipeline.render.counted import Stream, below, draw_distinct, episode_keys
 from pipeline.render.jit import compiled
+from pipeline.render.memset import fill_bytes
 from pipeline.render.patch import Place, copy_spans, crop, place_apart, place_within
 from pipeline.render.reference import LENGTH, check_sizes, read_bank, reference_layout, shrunk, stream_source
 from pipeline.render.stream import Replay, read_stream
@@ -38,7 +38,7 @@ class Collage(NamedTuple):
     moved: bool
     """Whether a texture larger than the collage is cropped at random, not in its centre."""
     replacement: bool
-    """Whether two regions may show one texture; the mask is then all of them."""
+    """Whether two regions may show one texture; both then have the label of the first."""
     disjoint: bool
 
 
@@ -51,8 +51,8 @@ class _Desk(NamedTuple):
     lefts: NDArray[np.int64]
     anchors: Anchors
     spans: Spans
-    shown: NDArray[np.bool_]
-    """Whether the k-th region belongs to the target."""
+    labels: NDArray[np.int64]
+    """What the k-th region is called: k + 1, or as the first one of the same texture."""
     copied: NDArray[np.int64]
     """(side * N, 3): what of the textures makes up the collage, as `copy_spans` takes it."""
 
@@ -71,16 +71,16 @@ class CollTex:
     def shard(self, index: int, count: int) -> Arrays:
         """The first `count` episodes of shard `index`."""
         arrays = {name: np.empty((count, *spec.shape), spec.dtype) for name, spec in self.layout.arrays.items()}
-        arrays["query_masks"][:] = 0  # all else is written whole
         regions = f"colltex-{self._collage.least}-{self._collage.most}"
         keys = episode_keys(self._seed, regions, self._split, index * self.layout.shard, count)
         side, patch = self._side, self._collage.patch
         arrays["support_masks"][:] = np.packbits(np.ones(patch * patch, np.uint8))
         images = arrays["query_images"].reshape(count, side, 3 * side)
-        masks = arrays["query_masks"].reshape(count, side, side // 8)
+        labels, targets = arrays["query_labels"][:, 0], arrays["query_targets"][:, 0]
         patches = arrays["support_images"].reshape(count, patch, 3 * patch)
         for part in self._textures.blocks(count):
-            render_collages(keys[part], self._textures.pixels, self._collage, images[part], masks[part], patches[part])
+            drawn = (images[part], labels[part], targets[part], patches[part])
+            render_collages(keys[part], self._textures.pixels, self._collage, *drawn)
         return arrays
 
     def bank(self) -> Arrays:
@@ -138,21 +138,19 @@ def _choose(stream: Stream, desk: _Desk, collage: Collage, count: int, side: int
         if collage.replacement:
             desk.textures[k] = below(stream, count)
         desk.tops[k] = desk.lefts[k] = (size - side) // 2
+        desk.labels[k] = k + 1
         if collage.moved:
             desk.tops[k], desk.lefts[k] = place_within(stream, size, side)
         for j in range(k if collage.replacement else 0):
-            if desk.textures[j] == desk.textures[k]:  # one texture, one crop
-                desk.tops[k], desk.lefts[k] = desk.tops[j], desk.lefts[j]
+            if desk.textures[j] == desk.textures[k]:  # one texture, one crop, one label
+                desk.tops[k], desk.lefts[k], desk.labels[k] = desk.tops[j], desk.lefts[j], desk.labels[j]
     filled = sort_anchors(desk.x[:n], desk.y[:n], desk.anchors)
-    target = desk.anchors.region[below(stream, filled)]
-    for k in range(n):
-        desk.shown[k] = desk.textures[k] == desk.textures[target]
-    return filled, target
+    return filled, desk.anchors.region[below(stream, filled)]
 
 
 @compiled
 def _place(
-    stream: Stream, desk: _Desk, collage: Collage, bits: NDArray[np.uint8], target: int, side: int, size: int
+    stream: Stream, desk: _Desk, collage: Collage, labels: NDArray[np.uint8], target: int, side: int, size: int
 ) -> Place:
     # Where the patch lies in its whole texture.
     top, left = desk.tops[target], desk.lefts[target]
@@ -162,14 +160,14 @@ def _place(
     visible = np.zeros((size, size), np.uint8)
     for row in range(side):
         for column in range(side):
-            visible[top + row, left + column] = (bits[row, column >> 3] >> (7 - (column & 7))) & 1
+            visible[top + row, left + column] = labels[row, column] == desk.labels[target]
     return place_apart(stream, visible, collage.patch)
 
 
 @compiled
-def _cut_up(desk: _Desk, filled: int, mask: NDArray[np.uint8], side: int, size: int, over: NDArray[np.float64]) -> int:
-    # List which bytes of which texture go where in the collage, and mark the target's pixels; return how many spans.
-    count, anchors, spans = 0, desk.anchors, desk.spans
+def _cut_up(desk: _Desk, filled: int, labels: NDArray[np.uint8], size: int, over: NDArray[np.float64]) -> int:
+    # List which bytes of which texture go where in the collage, and label its pixels; return how many spans.
+    count, side, anchors, spans, flat = 0, len(labels), desk.anchors, desk.spans, labels.reshape(-1)
     for row in range(side):
         cells = row_cells(anchors, filled, row, side, over, spans)
         for c in range(cells):
@@ -180,8 +178,7 @@ def _cut_up(desk: _Desk, filled: int, mask: NDArray[np.uint8], side: int, size: 
             copied = desk.copied[count]
             copied[0], copied[1], copied[2] = 3 * pixel, 3 * (row * side + start), 3 * (stop - start)
             count += 1
-            if desk.shown[k]:
-                set_span(mask[row], start, stop)
+            fill_bytes(flat, row * side + start, desk.labels[k], stop - start)
     return count
 
 
@@ -191,22 +188,24 @@ def render_collages(
     textures: NDArray[np.uint8],
     collage: Collage,
     images: NDArray[np.uint8],
-    masks: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    targets: NDArray[np.uint8],
     patches: NDArray[np.uint8],
 ) -> None:
     """Draw the episodes of `keys` (B,) with `textures` (T, S, 3 S).
 
-    Into `images` (B, s, 3 s), packed `masks` (B, s, s / 8), zeroed, and `patches` (B, p, 3 p).
+    Into `images` (B, s, 3 s), `labels` (B, s, s), `targets` (B,), their numbers there, and `patches` (B, p, 3 p).
     """
     n, side, size = collage.most, images.shape[1], textures.shape[1]
-    room, shown, copied = np.empty((10, n), np.int64), np.empty(n, np.bool_), np.empty((side * n, 3), np.int64)
+    room, copied = np.empty((11, n), np.int64), np.empty((side * n, 3), np.int64)
     anchors, spans = Anchors(room[0], room[1], room[2]), Spans(room[3], room[4])
-    desk = _Desk(room[5], room[6], room[7], room[8], room[9], anchors, spans, shown, copied)
+    desk = _Desk(room[5], room[6], room[7], room[8], room[9], anchors, spans, room[10], copied)
     over, stream, bank = reciprocals(side), np.empty(1, np.uint64), textures.reshape(-1)
     for sample in range(len(keys)):
-        stream[0], mask = keys[sample], masks[sample]
+        stream[0], shown = keys[sample], labels[sample]
         filled, target = _choose(stream, desk, collage, textures.shape[0], side, size)
-        count = _cut_up(desk, filled, mask, side, size, over)
+        targets[sample] = desk.labels[target]
+        count = _cut_up(desk, filled, shown, size, over)
         copy_spans(bank, images[sample].reshape(-1), desk.copied[:count])
-        place = _place(stream, desk, collage, mask, target, side, size)
+        place = _place(stream, desk, collage, shown, target, side, size)
         crop(textures[desk.textures[target]], place, patches[sample])

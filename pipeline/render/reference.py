@@ -28,13 +28,14 @@ def shrunk(patch: int, side: int) -> int:
 
 
 def reference_layout(side: int, patch: int) -> Layout:
-    """One support (patch, patch, 3) with a mask of ones, one query (side, side, 3) with a binary mask."""
+    """One support (patch, patch, 3) with a mask of ones, one query (side, side, 3) with a label map and its target."""
     return Layout(
         arrays={
             "support_images": ArraySpec((1, patch, patch, 3)),
             "support_masks": ArraySpec((1, -(-patch * patch // 8))),
             "query_images": ArraySpec((1, side, side, 3)),
-            "query_masks": ArraySpec((1, side * side // 8)),
+            "query_labels": ArraySpec((1, side, side), fill=0),
+            "query_targets": ArraySpec((1,), fill=0),
         },
         attributes={"objects": 1},
         shard=SHARD,

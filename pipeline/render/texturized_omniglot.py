@@ -1,8 +1,8 @@
 """Texturized cluttered Omniglot (Ustyuzhaninov, Michaelis, Brendel, Bethge 2018, section 2.2).
 
 Characters filled with a texture each on black, or on one more texture; later ones cover earlier ones. Support: a square
-crop of the target's texture. Query: the scene, its mask what shows of the target. Textures are aligned to the scene and
-do not move with the characters. Episode i is one function of the seed, the data set, the split and i.
+crop of the target's texture. Query: the scene, labelled by who shows where, 1 to n, 0 for none. Textures are aligned
+to the scene and do not move with the characters. Episode i is one function of the seed, the data set, the split and i.
 
 Two geometries. `released`, as the authors' generator: a turn, a squeeze of one axis of the scene by up to 4 and a
 shift; strokes become about twice as wide. `paper`, as the text says: a turn, one scale of 1/2 to 2 and a shift.
@@ -63,24 +63,16 @@ class TexturizedOmniglot:
 
     def shard(self, index: int, count: int) -> Arrays:
         """The first `count` episodes of shard `index`."""
-        return self.draw(index * self.layout.shard, count, np.empty((1, self._side, self._side), np.uint8))
-
-    def draw(self, first: int, count: int, labels: NDArray[np.uint8]) -> Arrays:
-        """The episodes `first`, `first` + 1, ...
-
-        `labels` (B, side, side) is overwritten with who shows where, 1 to n and 0 for none; B = 1 is room for a scene.
-        """
         arrays = {name: np.zeros((count, *spec.shape), spec.dtype) for name, spec in self.layout.arrays.items()}
         side, patch = self._side, self._scene.patch
         name = f"texturized_omniglot-{self._scene.characters}" + ("-background" if self._scene.background else "")
         arrays["support_masks"][:] = np.packbits(np.ones(patch * patch, np.uint8))
-        keys = episode_keys(self._seed, name, self._split, first, count)
+        keys = episode_keys(self._seed, name, self._split, index * self.layout.shard, count)
         images = arrays["query_images"].reshape(count, side, 3 * side)
-        masks = arrays["query_masks"].reshape(count, side, side // 8)
+        labels, targets = arrays["query_labels"][:, 0], arrays["query_targets"][:, 0]
         patches = arrays["support_images"].reshape(count, patch, 3 * patch)
         for part in self._textures.blocks(count):
-            shown = labels[part] if len(labels) == count else labels
-            drawn = (images[part], masks[part], patches[part], shown)
+            drawn = (images[part], labels[part], targets[part], patches[part])
             render_scenes(keys[part], self._textures.pixels, self._maps, self._scene, *drawn)
         return arrays
 

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.render.bits import set_span
 from pipeline.render.counted import Stream, below, draw_distinct, uniform
 from pipeline.render.glyph_maps import GlyphMaps, paint
 from pipeline.render.jit import compiled
@@ -136,14 +135,14 @@ def render_scenes(
     maps: GlyphMaps,
     scene: Scene,
     images: NDArray[np.uint8],
-    masks: NDArray[np.uint8],
-    patches: NDArray[np.uint8],
     labels: NDArray[np.uint8],
+    targets: NDArray[np.uint8],
+    patches: NDArray[np.uint8],
 ) -> None:
     """Draw the episodes of `keys` (B,) with `textures` (T, S, 3 S).
 
-    Into `images` (B, s, 3 s) and packed `masks` (B, s, s / 8), both zeroed, `patches` (B, p, 3 p) and `labels`
-    (B, s, s), of which there may be fewer, used in turn.
+    Into `images` (B, s, 3 s), zeroed, `labels` (B, s, s), 1 to n and 0 for none, `targets` (B,), their numbers there,
+    and `patches` (B, p, 3 p).
     """
     n, side, size = scene.characters, images.shape[1], textures.shape[1]
     room, way, extent = np.zeros((4, n + 1), np.int64), np.zeros(6, np.int64), np.zeros((side, 2), np.int64)
@@ -157,15 +156,14 @@ def render_scenes(
             desk.tops[k] = desk.lefts[k] = (size - side) // 2
             if scene.moved:
                 desk.tops[k], desk.lefts[k] = place_within(stream, size, side)
-        count, target = _scatter(stream, desk, maps, scene, labels[sample % len(labels)])
+        count, target = _scatter(stream, desk, maps, scene, labels[sample])
+        targets[sample] = target
         for row in range(side if scene.background else 0):
             copy_row(textures[desk.textures[0], desk.tops[0] + row], 3 * desk.lefts[0], image[row], 0, 3 * side)
         for r in range(count):
             row, start, stop, k = desk.runs[r]
             pixel = (desk.textures[k] * size + desk.tops[k] + row) * size + desk.lefts[k] + start
             copied[r, 0], copied[r, 1], copied[r, 2] = 3 * pixel, 3 * (row * side + start), 3 * (stop - start)
-            if k == target:
-                set_span(masks[sample, row], start, stop)
         copy_spans(bank, image.reshape(-1), copied[:count])
         row, column = place_within(stream, side, scene.patch)
         crop(textures[desk.textures[target]], (desk.tops[target] + row, desk.lefts[target] + column), patches[sample])

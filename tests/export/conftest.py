@@ -64,6 +64,20 @@ def clutter(render: Render, pictures: Arrays) -> Path:
 
 
 @pytest.fixture
+def collages(render: Render) -> tuple[Path, Arrays]:
+    """Labelled scenes of 12x8, and the store colltex/test of them."""
+    random = np.random.default_rng(3)
+    arrays: Arrays = {
+        "query_images": random.integers(0, 256, (25, 1, 12, 8, 3), np.uint8),
+        "query_labels": random.integers(0, 6, (25, 1, 12, 8), np.uint8),
+        "query_targets": random.integers(1, 6, (25, 1), np.uint8),
+        "support_images": random.integers(0, 256, (25, 1, 4, 4, 3), np.uint8),
+        "support_masks": pack_masks(np.ones((25, 1, 4, 4), np.uint8)),
+    }
+    return render("colltex/test", arrays), arrays
+
+
+@pytest.fixture
 def ways() -> Arrays:
     """Three supports, two queries, index masks."""
     random = np.random.default_rng(1)

@@ -92,6 +92,17 @@ def test_png_of_index_masks_has_their_indices(render, ways: Arrays, tmp_path: Pa
     assert image.getpalette()[:9] == [0, 0, 0, 128, 0, 0, 0, 128, 0]
 
 
+def test_png_of_labels_has_their_numbers(collages: tuple[Path, Arrays], tmp_path: Path) -> None:
+    store, stored = collages
+    write_png(tmp_path / "out", ExportedSplit(EpisodeStore(store), None), ABOUT)
+    for episode in (0, 24):
+        labels, target = stored["query_labels"][episode, 0], stored["query_targets"][episode, 0]
+        assert np.array_equal(pixels(tmp_path / f"out/labels/{episode:06}.png"), labels)
+        assert np.array_equal(pixels(tmp_path / f"out/segmentation/{episode:06}.png"), 255 * (labels == target))
+    lines = (tmp_path / "out" / "target_label.tsv").read_text().splitlines()
+    assert lines[:2] == ["episode\ttarget_label", f"0\t{stored['query_targets'][0, 0]}"]
+
+
 def test_the_palette_is_that_of_pascal_voc() -> None:
     colours = np.frombuffer(palette(), np.uint8).reshape(256, 3)
     known = {0: (0, 0, 0), 1: (128, 0, 0), 3: (128, 128, 0), 8: (64, 0, 0), 20: (0, 64, 128), 255: (224, 224, 192)}

@@ -32,6 +32,24 @@ def test_one_support_and_one_query_are_named_as_the_authors_do(clutter: Path, pi
     assert np.isnan(arrays["centres"]).any(axis=1).nonzero()[0].tolist() == [44]
 
 
+def test_labels_are_exported_beside_the_masks_derived_from_them(collages: tuple[Path, Arrays]) -> None:
+    store, stored = collages
+    split = ExportedSplit(EpisodeStore(store), None)
+    assert {name: (field.shape, field.kind) for name, field in split.fields.items() if "target_s" not in name} == {
+        "images": ((12, 8, 3), "colour"),
+        "segmentation": ((12, 8, 1), "binary"),
+        "targets": ((4, 4, 3), "colour"),
+        "labels": ((12, 8, 1), "indices"),
+        "target_label": ((), "table"),
+        "centres": ((2,), "table"),
+    }
+    arrays = together(split)
+    assert np.array_equal(arrays["labels"][..., 0], stored["query_labels"][:, 0])
+    assert np.array_equal(arrays["target_label"], stored["query_targets"][:, 0])
+    for mask, labels, target in zip(arrays["segmentation"], arrays["labels"], arrays["target_label"], strict=True):
+        assert np.array_equal(mask, labels == target)
+
+
 def test_a_sample_takes_the_published_bytes() -> None:
     """39,936 bytes, and what is added to them."""
     shapes = {"query": (96, 96), "support": (32, 32)}

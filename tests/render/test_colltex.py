@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.episodes import Arrays, unpack_masks
+from pipeline.episodes import Arrays, with_masks
 from pipeline.errors import UserError
 from pipeline.render.colltex import Collage, CollTex, renderer
 from pipeline.render.counted import below, draw_distinct, episode_keys
@@ -25,7 +25,7 @@ def make(count: int = 12, size: int = SIDE, **changes: Any) -> CollTex:
 
 
 def episodes(arrays: Arrays) -> Iterator[tuple[Bytes, Bytes, Bytes]]:
-    masks = unpack_masks(arrays["query_masks"][:, 0], SIDE, SIDE)
+    masks = with_masks(arrays)["query_masks"][:, 0]
     yield from zip(arrays["query_images"][:, 0], masks, arrays["support_images"][:, 0], strict=True)
 
 
@@ -40,7 +40,8 @@ def places(patch: Bytes, texture: Bytes) -> list[tuple[int, int]]:
 def test_collages_are_the_plain_sum_of_masked_textures() -> None:
     arrays, textures = make(least=7, most=7).shard(2, 20), noise(12)
     keys = episode_keys(0, "colltex-7-7", "test", 200, 20)
-    for key, (image, mask, patch) in zip(keys, episodes(arrays), strict=True):
+    labels = arrays["query_labels"][:, 0]
+    for key, shown, (image, mask, patch) in zip(keys, labels, episodes(arrays), strict=True):
         stream, chosen = np.array([key]), np.empty(7, np.int64)
         below(stream, 1)
         anchors = np.array([[below(stream, SIDE), below(stream, SIDE)] for _ in range(7)])
@@ -49,6 +50,7 @@ def test_collages_are_the_plain_sum_of_masked_textures() -> None:
         assert np.array_equal(image, plain)
         target = chosen.tolist().index(int(patch[0, 0, 0]) - 1)
         assert np.array_equal(mask, masks[target])
+        assert np.array_equal(shown, masks.argmax(0) + 1)
 
 
 def test_the_mask_is_where_the_references_texture_shows_and_no_texture_shows_twice() -> None:
@@ -98,7 +100,8 @@ def test_masks_do_not_depend_on_which_textures_the_regions_show() -> None:
         collage = Collage(4, 4, 16, False, False, False)
         drawn[name] = CollTex(textures, split="test", side=SIDE, collage=collage, seed=0).shard(0, 20)
     one, other = drawn.values()
-    assert np.array_equal(one["query_masks"], other["query_masks"])
+    assert np.array_equal(one["query_labels"], other["query_labels"])
+    assert np.array_equal(one["query_targets"], other["query_targets"])
     assert (one["query_images"] != other["query_images"]).mean() > 0.9
     assert (one["support_images"] != other["support_images"]).mean() > 0.9
 
@@ -123,6 +126,7 @@ def test_with_replacement_a_mask_is_all_regions_of_a_texture() -> None:
     for image, mask, patch in episodes(arrays):
         assert np.array_equal(mask, image[..., 0] == patch[0, 0, 0])
         assert mask.mean() > 0.05
+    assert all(len(np.unique(labels)) <= 2 for labels in arrays["query_labels"])
 
 
 def test_a_disjoint_reference_shares_no_pixel_with_the_region() -> None:
@@ -137,7 +141,7 @@ def test_a_disjoint_reference_shares_no_pixel_with_the_region() -> None:
 
 
 def test_the_mean_share_of_a_target_is_one_over_n() -> None:
-    masks = unpack_masks(make(least=5, most=5).shard(0, 400)["query_masks"], SIDE, SIDE)
+    masks = with_masks(make(least=5, most=5).shard(0, 400))["query_masks"]
     assert masks.mean() == pytest.approx(1 / 5, abs=4 * 0.102 / math.sqrt(400))
 
 

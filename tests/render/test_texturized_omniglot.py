@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.episodes import Arrays, unpack_masks
+from pipeline.episodes import Arrays, with_masks
 from pipeline.errors import UserError
 from pipeline.render.glyph_maps import make_maps, paint
 from pipeline.render.glyphs import pack
@@ -34,11 +34,10 @@ def make(glyphs: Bytes, side: int = SIDE, count: int = 12, **changes: Any) -> Te
     return TexturizedOmniglot(held(noise(count, side)), pack(glyphs), split="test", side=side, scene=scene, seed=0)
 
 
-def draw(made: TexturizedOmniglot, count: int = 50, side: int = SIDE) -> tuple[Arrays, Bytes, Bytes]:
+def draw(made: TexturizedOmniglot, count: int = 50) -> tuple[Arrays, Bytes, Bytes]:
     """Episodes, their masks, and which character shows where."""
-    labels = np.empty((count, side, side), np.uint8)
-    arrays = made.draw(0, count, labels)
-    return arrays, unpack_masks(arrays["query_masks"][:, 0], side, side), labels
+    arrays = made.shard(0, count)
+    return arrays, with_masks(arrays)["query_masks"][:, 0], arrays["query_labels"][:, 0]
 
 
 @pytest.mark.parametrize("background", [False, True])
@@ -126,7 +125,7 @@ def published_characters(mirror: Path) -> Bytes:
 @pytest.mark.parametrize("characters", [4, 8, 16, 32])
 def test_coverage_is_that_of_the_specification(published_characters: Bytes, released: bool, characters: int) -> None:
     made = make(published_characters, 256, 33, characters=characters, patch=64, visible=50, released=released)
-    _, _, labels = draw(made, 300, 256)
+    _, _, labels = draw(made, 300)
     covered, visible = COVERED[released][characters]
     assert (labels > 0).mean() == pytest.approx(covered, rel=0.08)
     assert (labels > 0).sum() / labels.shape[0] / characters == pytest.approx(visible, rel=0.08)

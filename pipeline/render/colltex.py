@@ -18,6 +18,7 @@ from pipeline.render.counted import Stream, below, draw_distinct, episode_keys
 from pipeline.render.jit import compiled
 from pipeline.render.memset import fill_bytes
 from pipeline.render.patch import Place, copy_spans, crop, place_apart, place_within
+from pipeline.render.prefetch import prefetch
 from pipeline.render.reference import LENGTH, check_sizes, read_bank, reference_layout, shrunk, stream_source
 from pipeline.render.stream import Replay, read_stream
 from pipeline.render.textures import Textures
@@ -165,8 +166,10 @@ def _place(
 
 
 @compiled
-def _cut_up(desk: _Desk, filled: int, labels: NDArray[np.uint8], size: int, over: NDArray[np.float64]) -> int:
-    # List which bytes of which texture go where in the collage, and label its pixels; return how many spans.
+def _cut_up(
+    desk: _Desk, filled: int, bank: NDArray[np.uint8], labels: NDArray[np.uint8], size: int, over: NDArray[np.float64]
+) -> int:
+    # List which bytes of the bank go where in the collage, ask for them, and label its pixels; return how many spans.
     count, side, anchors, spans, flat = 0, len(labels), desk.anchors, desk.spans, labels.reshape(-1)
     for row in range(side):
         cells = row_cells(anchors, filled, row, side, over, spans)
@@ -178,6 +181,7 @@ def _cut_up(desk: _Desk, filled: int, labels: NDArray[np.uint8], size: int, over
             copied = desk.copied[count]
             copied[0], copied[1], copied[2] = 3 * pixel, 3 * (row * side + start), 3 * (stop - start)
             count += 1
+            prefetch(bank, copied[0], copied[2])
             fill_bytes(flat, row * side + start, desk.labels[k], stop - start)
     return count
 
@@ -205,7 +209,7 @@ def render_collages(
         stream[0], shown = keys[sample], labels[sample]
         filled, target = _choose(stream, desk, collage, textures.shape[0], side, size)
         targets[sample] = desk.labels[target]
-        count = _cut_up(desk, filled, shown, size, over)
+        count = _cut_up(desk, filled, bank, shown, size, over)
         copy_spans(bank, images[sample].reshape(-1), desk.copied[:count])
         place = _place(stream, desk, collage, shown, target, side, size)
         crop(textures[desk.textures[target]], place, patches[sample])

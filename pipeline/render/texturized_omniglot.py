@@ -63,7 +63,8 @@ class TexturizedOmniglot:
 
     def shard(self, index: int, count: int) -> Arrays:
         """The first `count` episodes of shard `index`."""
-        arrays = {name: np.zeros((count, *spec.shape), spec.dtype) for name, spec in self.layout.arrays.items()}
+        arrays = {name: np.empty((count, *spec.shape), spec.dtype) for name, spec in self.layout.arrays.items()}
+        arrays["query_images"][:] = 0  # all else is written whole
         side, patch = self._side, self._scene.patch
         name = f"texturized_omniglot-{self._scene.characters}" + ("-background" if self._scene.background else "")
         arrays["support_masks"][:] = np.packbits(np.ones(patch * patch, np.uint8))

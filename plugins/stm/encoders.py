@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.errors import UserError
+from pipeline.layers.vgg import normalized
 
-Backbone = Literal["resnet50", "resnet18"]
-BLOCKS: dict[Backbone, tuple[int, int, int]] = {"resnet50": (3, 4, 6), "resnet18": (2, 2, 2)}
+Resnet = Literal["resnet50", "resnet18"]
+BLOCKS: dict[Resnet, tuple[int, int, int]] = {"resnet50": (3, 4, 6), "resnet18": (2, 2, 2)}
 """Of layer1, layer2 and layer3."""
 
 
@@ -63,7 +64,7 @@ class Block(nn.Module):
 class Encoder(nn.Module):
     """The query's encoder: RGB alone; 8,543,296 parameters of ResNet-50."""
 
-    def __init__(self, backbone: Backbone, *, width: int = 1) -> None:
+    def __init__(self, backbone: Resnet, *, width: int = 1) -> None:
         """Channels divided by `width`; He-normal weights, until `load_published`."""
         super().__init__()
         bottleneck, planes = backbone == "resnet50", 64 // width
@@ -84,9 +85,9 @@ class Encoder(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, pictures: Tensor) -> Maps:
-        """Pictures (B, 3, H, W) prepared for ImageNet's weights, sides multiples of 16."""
-        return self._rest(self.conv1(pictures))
+    def forward(self, images: Tensor) -> Maps:
+        """Images (B, 3, H, W) of 0 to 255, sides multiples of 16."""
+        return self._rest(self.conv1(normalized(images)))
 
     def load_published(self, weights: Mapping[str, Tensor]) -> None:
         """Take up torchvision's ResNet-50 (full width alone); `UserError` where they are those of another network."""
@@ -114,7 +115,7 @@ class Encoder(nn.Module):
 class MemoryEncoder(Encoder):
     """The memory's encoder: RGB, the object's mask and the other objects' masks, summed after the first convolution."""
 
-    def __init__(self, backbone: Backbone, *, width: int = 1) -> None:
+    def __init__(self, backbone: Resnet, *, width: int = 1) -> None:
         """The convolution of the others' masks starts at zero, so that it does nothing where training shows none."""
         super().__init__(backbone, width=width)
         self.extra_object = nn.Conv2d(1, 64 // width, 7, 2, 3, bias=False)
@@ -122,12 +123,12 @@ class MemoryEncoder(Encoder):
         nn.init.kaiming_normal_(self.extra_object.weight, mode="fan_out", nonlinearity="relu")
         nn.init.zeros_(self.extra_others.weight)
 
-    def look(self, pictures: Tensor, masks: Tensor, others: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) and masks (B, O, H, W) in [0, 1] -> layer3 of each object's pass (B O, C, H/16, W/16).
+    def look(self, images: Tensor, masks: Tensor, others: Tensor) -> Tensor:
+        """Images (B, 3, H, W) of 0 to 255, masks (B, O, H, W) in [0, 1] -> layer3 of each object's pass (B O, C, ...).
 
-        The first convolution sees each picture once.
+        The first convolution sees each image once.
         """
         objects = masks.shape[1]
-        seen = self.conv1(pictures).repeat_interleave(objects, 0)
+        seen = self.conv1(normalized(images)).repeat_interleave(objects, 0)
         own, rest = (x.flatten(0, 1).unsqueeze(1) for x in (masks, others))
         return self._rest(seen + self.extra_object(own) + self.extra_others(rest)).coarse

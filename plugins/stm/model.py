@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from pipeline.segmenter import Frame, Prediction, Segmenter, Supports
 from plugins.stm.bank import Bank, numbered
-from plugins.stm.encoders import Backbone
 from plugins.stm.extra import Pair, Pool, entries, generator_of, resized, tuned
-from plugins.stm.network import Entry, Network
+from plugins.stm.network import Backbone, Entry, Network
 from plugins.stm.training import Clips, one_hot
 
 Use = Literal["memory", "fine_tune"]
@@ -44,11 +43,11 @@ def build(
 ) -> "Stm":
     """The whole network with its numbers, and its two stages.
 
-    `weights["trunk"]` are torchvision's ResNet-50, of use at full width alone; without them training goes at
-    `scratch_rate`. A clip to train on has frames of `crop` pixels a side. `longer` is the longer side of the frames
-    that are segmented (None: as they are). Every `memory_every`-th frame stays in memory, at most the last
-    `memory_frames` of them beside the first. `use` says how extra pairs are taken: `extra_memory` of them as entries,
-    or by `tune_iterations` steps at `tune_rate`.
+    `weights["trunk"]` are torchvision's ResNet-50, of use at full width alone, or those of SqueezeNet; without them
+    training goes at `scratch_rate`. A clip to train on has frames of `crop` pixels a side. `longer` is the longer side
+    of the frames that are segmented (None: as they are). Every `memory_every`-th frame stays in memory, at most the
+    last `memory_frames` of them beside the first. `use` says how extra pairs are taken: `extra_memory` of them as
+    entries, or by `tune_iterations` steps at `tune_rate`.
     """
     segmenter = Stm(
         Network(backbone, width=width),
@@ -61,7 +60,7 @@ def build(
         tune_rate=tune_rate,
     )
     found = (weights or {}).get("trunk")
-    if found is not None and backbone == "resnet50" and width == 1:
+    if found is not None and (backbone == "squeezenet" or (backbone == "resnet50" and width == 1)):
         segmenter.load_trunks(found)
     rate = learning_rate if segmenter.trunk == "pretrained" else scratch_rate
     network, shared = segmenter.network, {"side": crop, "batch": batch, "accumulate": accumulate}
@@ -108,7 +107,7 @@ class Stm(Segmenter):
         self.register_buffer("pretrained", torch.zeros((), dtype=torch.bool))
 
     def load_trunks(self, weights: Mapping[str, Tensor]) -> None:
-        """Both encoders start from torchvision's ResNet-50."""
+        """Both encoders start from published weights."""
         self.network.memory_encoder.load_published(weights)
         self.network.query_encoder.load_published(weights)
         self.get_buffer("pretrained").fill_(True)

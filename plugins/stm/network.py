@@ -4,15 +4,17 @@ Oh, Lee, Xu, Kim, arXiv 1904.00607. A picture of 480x864 has 30x54 places, each 
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.layers.vgg import normalized
 from plugins.stm.decoder import Decoder
-from plugins.stm.encoders import Backbone, Encoder, MemoryEncoder
+from plugins.stm.encoders import Encoder, MemoryEncoder
+from plugins.stm.squeeze import SqueezeEncoder, SqueezeMemoryEncoder
+
+Backbone = Literal["resnet50", "resnet18", "squeezenet"]
 
 STRIDE = 16
 CHUNK = 2048
@@ -48,10 +50,15 @@ class Network(nn.Module):
     """38,925,570 parameters with ResNet-50 at full width."""
 
     def __init__(self, backbone: Backbone, *, width: int = 1) -> None:
-        """All channels divided by `width`."""
+        """All channels divided by `width`, but SqueezeNet's, whose published weights fit no other."""
         super().__init__()
-        self.memory_encoder = MemoryEncoder(backbone, width=width)
-        self.query_encoder = Encoder(backbone, width=width)
+        self.memory_encoder: MemoryEncoder | SqueezeMemoryEncoder
+        self.query_encoder: Encoder | SqueezeEncoder
+        if backbone == "squeezenet":
+            self.memory_encoder, self.query_encoder = SqueezeMemoryEncoder(), SqueezeEncoder()
+        else:
+            self.memory_encoder = MemoryEncoder(backbone, width=width)
+            self.query_encoder = Encoder(backbone, width=width)
         fine, middle, coarse = self.query_encoder.channels
         keys, values = 128 // width, 512 // width
         self.memory_key_value = KeyValue(coarse, keys, values)
@@ -64,13 +71,13 @@ class Network(nn.Module):
         What is in no object's mask is background; an object sees its own mask and the sum of the others'.
         """
         others = (masks.sum(1, keepdim=True) - masks).clamp(0, 1)
-        maps = self.memory_encoder.look(normalized(padded(images)), padded(masks), padded(others))
+        maps = self.memory_encoder.look(padded(images), padded(masks), padded(others))
         key, value = self.memory_key_value(maps)
         return Entry(key.flatten(2), value.flatten(2))
 
     def segment(self, images: Tensor, memory: Entry) -> Tensor:
         """Images (B, 3, H, W) of 0 to 255 -> logits (B, 1 + O, H, W) of the background and each object."""
-        maps = self.query_encoder(normalized(padded(images)))
+        maps = self.query_encoder(padded(images))
         key, value = self.query_key_value(maps.coarse)
         objects = len(memory.keys) // len(images)
         keys, values = (x.repeat_interleave(objects, 0) for x in (key, value))

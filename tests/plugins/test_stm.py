@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from toys import random_batch
 
+from pipeline.layers.vgg import normalized
 from pipeline.segmenter import Frame
 from plugins.stm.bank import Bank, numbered
 from plugins.stm.clips import cropped, made
@@ -14,6 +15,7 @@ from plugins.stm.encoders import Encoder, MemoryEncoder
 from plugins.stm.extra import entries, generator_of
 from plugins.stm.model import build
 from plugins.stm.network import CHUNK, Entry, Network, aggregated, joined, padded, read, unpadded
+from plugins.stm.squeeze import SqueezeEncoder, SqueezeMemoryEncoder
 from plugins.stm.training import clip_loss
 
 SMALL = {"backbone": "resnet18", "width": 16, "crop": 32, "static_samples": 4, "video_samples": 4, "accumulate": 1}
@@ -42,6 +44,7 @@ def test_parameters():
     network = Network("resnet50")
     assert sum(p.numel() for p in network.parameters()) == 38_925_570
     assert sum(p.numel() for p in network.query_encoder.parameters()) == 8_543_296
+    assert sum(p.numel() for p in Network("squeezenet", width=2).parameters()) == 6_906_626
 
 
 def test_names_and_shapes_are_those_of_torchvisions_resnet50():
@@ -61,22 +64,34 @@ def test_the_encoder_computes_what_torchvisions_does():
     torch.manual_seed(0)
     theirs, ours = resnet18().eval(), Encoder("resnet18").eval()
     ours.load_published(theirs.state_dict())
-    x = torch.randn(1, 3, 32, 48)
-    seen = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(x))))
+    x = 255 * torch.rand(1, 3, 32, 48)
+    seen = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(normalized(x)))))
     for found, layer in zip(ours(x), (theirs.layer1, theirs.layer2, theirs.layer3), strict=True):
         seen = layer(seen)
         torch.testing.assert_close(found, seen)
 
 
-def test_objects_are_encoded_each_with_its_own_mask_and_the_others():
+@pytest.mark.parametrize("backbone", ["resnet18", "squeezenet"])
+def test_objects_are_encoded_each_with_its_own_mask_and_the_others(backbone):
     torch.manual_seed(0)
-    encoder = MemoryEncoder("resnet18", width=16).eval()
+    encoder = MemoryEncoder("resnet18", width=16).eval() if backbone == "resnet18" else SqueezeMemoryEncoder()
     nn.init.normal_(encoder.extra_others.weight)
-    pictures, masks, others = torch.randn(1, 3, 32, 32), torch.rand(1, 2, 32, 32), torch.rand(1, 2, 32, 32)
-    each = [encoder.look(pictures, masks[:, o : o + 1], others[:, o : o + 1]) for o in range(2)]
-    both = encoder.look(pictures, masks, others)
+    images, masks, others = 255 * torch.rand(1, 3, 32, 32), torch.rand(1, 2, 32, 32), torch.rand(1, 2, 32, 32)
+    each = [encoder.look(images, masks[:, o : o + 1], others[:, o : o + 1]) for o in range(2)]
+    both = encoder.look(images, masks, others)
     torch.testing.assert_close(both, torch.cat(each))
-    assert not torch.allclose(both, encoder.look(pictures, masks, others.flip(1)))
+    assert not torch.allclose(both, encoder.look(images, masks, others.flip(1)))
+
+
+def test_squeezenets_maps_have_the_strides_of_a_resnets():
+    encoder = SqueezeEncoder()
+    maps = encoder(255 * torch.rand(2, 3, 48, 32))
+    assert [tuple(m.shape) for m in maps] == [(2, 128, 12, 8), (2, 256, 6, 4), (2, 512, 3, 2)]
+    assert encoder.channels == (128, 256, 512)
+    for m in maps:
+        torch.testing.assert_close(m.mean((1, 2, 3)), torch.zeros(2), atol=1e-5, rtol=0)
+        torch.testing.assert_close(m.var((1, 2, 3), correction=0), torch.ones(2), atol=1e-2, rtol=0)
+    assert sum(p.numel() for p in encoder.parameters()) == 722_496
 
 
 def test_reading_one_frame_is_attention_on_it():

@@ -64,7 +64,9 @@ def _make(arguments: argparse.Namespace, pairs: list[Pair], output: Path) -> Non
     system = _system(arguments.system, arguments.profile)
     parameters = _changed(system.train | system.evaluate, arguments.set)
     code = code_digest(code_files(f"plugins.{system.plugin}.model", "pipeline.synthesize.fit"))
-    digest = digest_text(canonical([system.name, parameters, arguments.seed, code, *map(_fingerprint, pairs)]))
+    digest = digest_text(
+        canonical([system.name, parameters, arguments.seed, arguments.precision, code, *map(_fingerprint, pairs)])
+    )
     with share(arguments.device, 4, arguments.threads) as device:
         model = (
             _fitted(arguments, system.plugin, parameters, pairs, digest, device)

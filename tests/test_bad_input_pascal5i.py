@@ -18,9 +18,11 @@ from PIL import Image
 from scipy.io import savemat
 
 from pipeline.closure import ROOT
+from pipeline.episodes import EpisodeStore
 from pipeline.errors import run
 from pipeline.manifest import Manifest, read_manifest, write_json
 from pipeline.plan import Plan
+from pipeline.render.voc_view import read_view
 from pipeline.settings import load_settings
 from tests.render.vocs import make_sbd, make_voc
 
@@ -66,9 +68,9 @@ def project(voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def plans() -> dict[str, Plan]:
-    """By profile."""
-    written = ROOT / "params.yaml"
-    return {name: Plan(load_settings(written, {"profile": name, "suites": "pascal5i"})) for name in ("sample", "lite")}
+    """By profile, with a folder of masks made elsewhere."""
+    given = {"suites": "pascal5i", "pascal_masks": "masks"}
+    return {name: Plan(load_settings(ROOT / "params.yaml", {"profile": name, **given})) for name in ("sample", "lite")}
 
 
 @pytest.fixture
@@ -140,6 +142,31 @@ def test_a_support_that_is_empty_once_it_is_resized(stage: Callable[..., str]) -
     scores = "results/scores/sample/oslsm/pascal5i_voc_sbd_5953-fold0/pascal5i-fold0-oslsm/none/seed0.json"
     said = stage(scores, model=None, data=EPISODES.format("cofcn_all"))
     assert "support voc/v2_01 shows 1 pixels of its object, and none at 64x64: give another support, or a" in said
+
+
+def test_a_mask_made_elsewhere_that_is_missing(stage: Callable[..., str], project: Path) -> None:
+    scores = Path("results/scores/sample/imported_masks/none/pascal5i-fold0-oslsm/none/seed0.json")
+    assert stage(IMAGES) == stage(EPISODES.format("oslsm")) == ""
+    assert "pascal_masks=masks: there is no such folder; name the one that holds the masks" in stage(scores.as_posix())
+    (project / "masks").mkdir()
+    store, names = (
+        EpisodeStore(Path(EPISODES.format("oslsm")).with_suffix(".zarr")),
+        read_view(Path(IMAGES).with_suffix(".zarr")).names,
+    )
+    rows = store.read(0, store.length)
+    for (cls,), (query,), supports in zip(rows["classes"], rows["queries"], rows["supports"], strict=True):
+        named = "-".join(names[i] for i in [query, *supports])
+        shown = Image.fromarray((mask(cls) > 0).astype(np.uint8))
+        shown.resize((64, 64), Image.Resampling.NEAREST).save(f"masks/{named}.png")
+    lost = sorted(Path("masks").iterdir())[-1]
+    kept = lost.read_bytes()
+    lost.unlink()
+    assert f"the mask {lost} is missing: make it, and go on" in stage(scores.as_posix())
+    lost.write_bytes(kept)
+    assert stage(scores.as_posix()) == ""
+    counted = json.loads(scores.read_text())["statistics"]["5"]["overlap"]
+    assert counted["tp@0.5"] == counted["positives"]
+    assert set(counted["fp@0.5"]) == {0}
 
 
 def test_weights_of_another_backbone(stage: Callable[..., str]) -> None:

@@ -62,8 +62,8 @@ MISTAKES = {
         "not rendered under sample: run `snakemake --cores all data/episodes/sample/clutter-n4/test_one_shot.json`$",
     ),
     "not rendered, and of no track": (
-        ["pascal5i-fold0/base_val"],
-        "under sample: run `snakemake --cores all data/episodes/sample/pascal5i-fold0/base_val.json`$",
+        ["clutter-n4/val_one_shot"],
+        "under sample: run `snakemake --cores all data/episodes/sample/clutter-n4/val_one_shot.json`$",
     ),
     "rendered by another profile": (
         ["clutter-n32/test_one_shot", "--profile", "lite"],

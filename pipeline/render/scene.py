@@ -160,7 +160,8 @@ def _put(
             traces.instances[sample, (desk.ink[k] >> 8) + top, (desk.ink[k] & 255) + left] = order + 1
         traces.classes[sample, order] = which
         traces.drawers[sample, order] = drawer
-        traces.colours[sample, order] = desk.colour
+        for channel in range(3):  # one by one: assigning the slice would compile numba's message on wrong shapes
+            traces.colours[sample, order, channel] = desk.colour[channel]
         box = traces.boxes[sample, order]
         box[0], box[1], box[2], box[3] = left, top, width, height
         if target:

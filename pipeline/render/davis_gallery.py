@@ -1,7 +1,9 @@
 """DAVIS as one gallery: every frame of the listed sequences, with the index mask of its objects.
 
 In 2016 all objects are one; in 2017 each has its number. A frame without annotation has a mask of void: it is shown,
-and never scored. Of a sequence that several sources hold, the one with the most frames counts.
+and never scored. So have all frames but the first of a sequence in a list `*_first_frame_only`: other masks of it, in
+a subset of 2017 that was laid over 2016, are those of 2016. Of a sequence that several sources hold, the one with the
+most frames counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,12 +24,13 @@ from pipeline.segmenter import VOID
 
 YEARS = (2016, 2017)
 MISSING = ("skip", "fail")
+_FIRST = "_first_frame_only"
 
 
 class _Frame(NamedTuple):
     sequence: int
     image: Path
-    mask: Path
+    mask: Path | None
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class DavisGallery:
     def picture(self, index: int) -> Picture:
         """Frame `index` with the number of its sequence, its own, its objects, and whether it is annotated."""
         sequence, image, path = self.frames[index]
-        labelled = path.is_file()
-        mask = _read_mask(path, self.merged) if labelled else np.full(_size(image), VOID, np.uint8)
+        labelled = path is not None and path.is_file()
+        mask = _read_mask(path, self.merged) if path and labelled else np.full(_size(image), VOID, np.uint8)
         ids = mask[mask != VOID]
         numbers = {"sequence": sequence, "number": int(image.stem), "labelled": labelled, "objects": ids.max(initial=0)}
         return Picture(image.read_bytes(), _png(mask), {name: np.array(value) for name, value in numbers.items()})
@@ -58,6 +61,7 @@ class DavisGallery:
 def gallery(*, sources: Mapping[str, Path], year: int, list: str = "val", missing: str = "skip") -> DavisGallery:
     """Every frame of the sequences of ImageSets/`year`/`list`.txt that any of `sources` holds, folders of archives.
 
+    Those of `list`_first_frame_only.txt join them, without masks after the first.
     `missing`: whether a listed sequence that is nowhere is left out (`skip`) or an error (`fail`).
     """
     if year not in YEARS:
@@ -65,10 +69,11 @@ def gallery(*, sources: Mapping[str, Path], year: int, list: str = "val", missin
     if missing not in MISSING:
         raise UserError(f"missing={missing}: a sequence that is not there is left out (skip), or an error (fail)")
     folders = [video_folder(source) for source in sources.values()]
-    listed = sorted({name for folder in folders for name in _listed(folder, year, list)})
+    whole, first = ({n for folder in folders for n in _listed(folder, year, name)} for name in (list, list + _FIRST))
+    listed = sorted(whole | first)
     if not listed:
         raise UserError(f"no list ImageSets/{year}/{list}.txt in {', '.join(map(str, folders))}: get DAVIS again")
-    found = {name: max((_frames(folder, name) for folder in folders), key=len) for name in listed}
+    found = {name: max((_frames(folder, name, name in first) for folder in folders), key=len) for name in listed}
     absent = [name for name, frames in found.items() if not frames]
     if missing == "fail" and absent:
         raise UserError(f"the sequence '{absent[0]}' of the list {list} is not there: get DAVIS again, or missing=skip")
@@ -89,11 +94,11 @@ def _listed(folder: Path, year: int, name: str) -> list[str]:
     return [line.strip("/").split("/")[2] if "/" in line else line for line in lines]
 
 
-def _frames(folder: Path, name: str) -> list[tuple[Path, Path]]:
+def _frames(folder: Path, name: str, first_only: bool) -> list[tuple[Path, Path | None]]:
     place = folder / "JPEGImages" / "480p" / name
     images = sorted(path for path in place.glob("*") if path.suffix in SUFFIXES)
     masks = folder / "Annotations" / "480p" / name
-    return [(image, masks / f"{image.stem}.png") for image in images]
+    return [(path, None if first_only and at else masks / f"{path.stem}.png") for at, path in enumerate(images)]
 
 
 def _read_mask(path: Path, merged: bool) -> NDArray[np.uint8]:

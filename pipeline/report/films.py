@@ -27,8 +27,8 @@ class Reel:
     system: str
     caption: str
     """Shots where there are several, and the threshold of the masks: the metric's, or the best of those counted."""
-    value: float
-    """The metric, over all frames."""
+    value: float | None
+    """The metric, over all frames; None where no frame has a mask to score against."""
     gif: str
     """A `data:` address."""
 

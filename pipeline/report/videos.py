@@ -25,13 +25,13 @@ def video_reels(plot: Videos, cells: Sequence[Cell], metric: Metric) -> list[Ree
 
 
 def _reels(cell: Cell, archive: Path, most: int, metric: Metric) -> list[Reel]:
-    names = read_result(cell.files[0]).header.names
+    header = read_result(cell.files[0]).header
     single = tallies(cell, metric)[0].single()
     reels = []
     with np.load(archive) as arrays:
-        for episode in range(min(most, len(names))):
+        for episode in range(min(most, len(header.names))):
             frames = sorted((name for name in arrays.files if name.startswith(f"{episode}/video")), key=natural)
             pictures = [over(arrays[name][..., :3], arrays[name][..., 3]) for name in frames]
-            if pictures and episode in single:
-                reels.append(Reel(names[episode], label(cell), "", single[episode], address(pictures)))
+            if pictures and episode not in header.failed:
+                reels.append(Reel(header.names[episode], label(cell), "", single.get(episode), address(pictures)))
     return reels

@@ -60,6 +60,21 @@ def test_an_episode_is_a_sequence_and_unannotated_frames_are_void(source, tmp_pa
     assert (batch.queries[2].masks == 255).all()
 
 
+def test_of_sequences_listed_by_their_first_frame_alone_no_other_mask_counts(tmp_path):
+    davis2017.generate(tmp_path / "raw", SMALL, 0)
+    lists = tmp_path / "raw" / "DAVIS" / "ImageSets" / "2017"
+    (lists / "val.txt").write_text("dogs-jump\n")
+    (lists / "val_first_frame_only.txt").write_text("judo\n")  # all of its masks are there
+    store = GalleryStore(stored(tmp_path, sources={"davis2017": tmp_path / "raw"}, year=2017)["davis"])
+    assert store.names[5:] == [f"judo/{t:05}" for t in range(5)]
+    assert store.columns["labelled"].tolist() == [1] * 6 + [0] * 4
+    assert store.picture(5)[1].max() == 2
+    assert (store.picture(6)[1] == 255).all()
+    sources = {"davis": tmp_path / "images.zarr"}
+    assert renderer(split="val", sources=sources).length == 2
+    assert renderer(split="pairs", sources=sources).length == 2
+
+
 def test_a_sequence_with_gaps_gives_a_pair_but_no_video(tmp_path):
     raw = tmp_path / "raw"
     davis2017.generate(raw, SMALL, 0)

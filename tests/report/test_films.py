@@ -15,7 +15,8 @@ from pipeline.manifest import write_json
 from pipeline.report.aggregates import best_iou, best_threshold
 from pipeline.report.films import overlay, reels
 from pipeline.report.job import Cell, Metric
-from pipeline.report.shown import Film
+from pipeline.report.shown import Film, Videos
+from pipeline.report.videos import video_reels
 from tests.report.miniature import cell
 
 
@@ -79,3 +80,22 @@ def test_a_reel_shows_the_metrics_threshold_or_else_the_best(
     assert reel.value == (0.5 if parameters else 1.0)
     with Image.open(io.BytesIO(base64.b64decode(reel.gif.partition(",")[2]))) as image:
         assert image.size == (6, 4)
+
+
+def test_a_video_without_masks_is_shown_and_one_that_failed_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = Cell(**(cell("net", 4, "iou", 1) | {"scores": [["davis.json"]]}))
+    columns = {"episode": [0], "query": [0], "object": [1], "positives": [10], "pixels": [100]}
+    columns |= {"tp@0.5": [6], "fp@0.5": [0]}
+    scores = {"recipe": {}, "code": "", "inputs": {}, "complete": True, "weights": "none"}
+    scores |= {"names": ["dog", "gold-fish", "judo"], "failed": {2: "a frame is missing"}}
+    write_json(Path("davis.json"), {**scores, "statistics": {1: {"overlap": columns}}})
+    np.savez_compressed("davis.npz", **{f"{e}/video0": np.zeros((4, 6, 4), np.uint8) for e in range(3)})
+    plot = Videos(kind="videos", title="Videos", track=asked.track, metric="iou", augmentations=["none"])
+    metric = Metric(statistic="overlap", aggregate="mean_iou", parameters={"threshold": 0.5})
+    assert [(reel.split, reel.value) for reel in video_reels(plot, [asked], metric)] == [
+        ("dog", 0.6),
+        ("gold-fish", None),
+    ]

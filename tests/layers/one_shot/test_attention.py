@@ -1,5 +1,6 @@
 """Masked content attention: its contraction, its pick, and masks made hard with the gradient of the soft ones."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -30,20 +31,23 @@ def test_the_nearest_pixel_is_the_top_left_one_of_a_cell():
     assert torch.equal(at_size(masks, (24, 40)), masks[..., ::16, ::16])
 
 
-def test_straight_through_is_hard_forward_and_soft_backward():
-    logits = torch.randn(2, 3, 6, 8).double().requires_grad_()
-    soft, weight = logits.softmax(1), torch.randn(2, 3, 6, 8).double()
-    hard = hardened(soft, bernoulli=False)
-    expected = F.one_hot(soft.argmax(1), 3).movedim(-1, 1).double()
-    torch.testing.assert_close(hard, expected, rtol=0, atol=1e-15)
+@pytest.mark.parametrize("bernoulli", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_straight_through_is_exactly_hard_forward_and_soft_backward(dtype, bernoulli):
+    torch.manual_seed(0)
+    logits = (3 * torch.randn(2, 3, 60, 80, dtype=dtype)).requires_grad_()
+    soft, weight = logits.softmax(1), torch.randn(2, 3, 60, 80, dtype=dtype)
+    hard = hardened(soft, bernoulli=bernoulli)
+    assert set(hard.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(hard, F.one_hot(soft.argmax(1), 3).movedim(-1, 1).to(dtype)) != bernoulli
     through, straight = (torch.autograd.grad((x * weight).sum(), logits, retain_graph=True)[0] for x in (hard, soft))
-    torch.testing.assert_close(through, straight)
+    assert torch.equal(through, straight)
 
 
 def test_bernoulli_draws_have_the_soft_mask_as_their_mean_and_channels_draw_alone():
     torch.manual_seed(0)
     soft = torch.tensor([0.2, 0.7, 0.1])[None, :, None, None].expand(1, 3, 100, 400)
-    hard = hardened(soft, bernoulli=True).round()
+    hard = hardened(soft, bernoulli=True)
     torch.testing.assert_close(hard.mean((0, 2, 3)), soft[0, :, 0, 0], rtol=0, atol=0.01)
     active = hard.sum(1)
     assert set(active.unique().tolist()) == {0, 1, 2, 3}

@@ -26,6 +26,25 @@ def masks(batch=5, count=2):
     return F.one_hot(torch.randint(count, (batch, 16, 24)), count).movedim(-1, 1).float()
 
 
+def drawn(classes=3):
+    """Logits that differ from head to head."""
+    torch.manual_seed(0)
+    zero = verdict(classes=classes)
+    low, layout = ([torch.randn_like(x) for x in heads] for heads in (zero.low_level, zero.layout))
+    return Verdict(low, torch.randn_like(zero.content), layout)
+
+
+@pytest.mark.parametrize("role", ["generator", "real", "fake"])
+def test_each_low_level_head_weighs_a_seventh_and_each_other_one_a_fourteenth(role):
+    given, area = drawn(), masks()
+    found, target = AdversarialLoss()(given, area, role)["loss"], float(role != "fake")
+    low, layout = (
+        sum(F.binary_cross_entropy_with_logits(x, torch.full_like(x, target)) for x in heads)
+        for heads in (given.low_level, given.layout)
+    )
+    torch.testing.assert_close(found, low / 7 + sum(plain.objects(given.content, area, role)) / 14 + layout / 14)
+
+
 @pytest.mark.parametrize("role", ["generator", "real", "fake"])
 def test_zero_logits_cost_ln_2_a_binary_head_and_ln_3_an_object_head(role):
     parts = AdversarialLoss()(verdict(), masks(), role)
@@ -90,9 +109,9 @@ def test_the_generator_may_go_without_balance():
 
 
 def test_generator_and_real_losses_are_equal_on_equal_logits_and_the_fake_class_is_n():
-    torch.manual_seed(0)
+    assert AdversarialLoss()(drawn(), masks(), "generator") == AdversarialLoss()(drawn(), masks(), "real")
+    assert AdversarialLoss()(drawn(1), None, "generator") == AdversarialLoss()(drawn(1), None, "real")
     logits, given = torch.randn(2, 10, 3), masks()
-    torch.testing.assert_close(object_loss(logits, given, "generator"), object_loss(logits, given, "real"))
     logits[..., 2] = 30
     assert object_loss(logits, given, "fake").max() < 1e-6
 

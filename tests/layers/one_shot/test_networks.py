@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from pipeline.layers.one_shot.discriminator import Discriminator, FeatureAugmentation
 from pipeline.layers.one_shot.generator import Generator
@@ -101,9 +102,9 @@ def test_shapes_of_the_pyramid_and_of_all_ten_heads():
     assert [tuple(image.shape[1:]) for image in made.images] == [(3, 384 >> i, 640 >> i) for i in range(4)]
     assert made.masks.shape == (2, 3, 384, 640)
     assert len(made.features) == 8
-    assert [tuple(x.shape[2:]) for x in verdict.low_level] == [(192, 320), (96, 160), (48, 80), (24, 40)]
-    assert verdict.content.shape == (3, 6, 4)
-    assert [tuple(x.shape[2:]) for x in verdict.layout] == [(12, 20), (6, 10), (3, 5)]
+    assert [tuple(x.shape) for x in verdict.low_level] == [(2, 1, 192 >> i, 320 >> i) for i in range(4)]
+    assert verdict.content.shape == (3, 3 * 2, 3 + 1)
+    assert [tuple(x.shape) for x in verdict.layout] == [(2, 1, 12, 20), (2, 1, 6, 10), (2, 1, 3, 5)]
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "instance"])
@@ -139,6 +140,19 @@ def test_the_discriminator_equals_the_plain_one(supervision):
         sum((x**3).sum() for x in given).backward()
     for a, b in zip(fast.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-8, atol=1e-8)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("supervision", ["mca", "projection", "input_concat"])
+def test_fake_masks_are_judged_by_their_greatest_channel_and_real_ones_as_they_are(supervision):
+    network = small(supervision=supervision)[1].eval()
+    images = [torch.randn(2, 3, 96 >> i, 160 >> i).double() for i in range(3)]
+    soft = torch.rand(2, 3, 96, 160).double().softmax(1)
+    hard = F.one_hot(soft.argmax(1), 3).movedim(-1, 1).double()
+    fake, real, softly = network(images, soft, real=False), network(images, hard, real=True), network(images, soft, real=True)  # fmt: skip
+    heads = [[*v.low_level, v.content, *v.layout] for v in (fake, real, softly)]
+    assert all(map(torch.equal, heads[0], heads[1]))
+    assert not all(map(torch.equal, heads[0], heads[2]))
 
 
 def test_coarse_images_nobody_reads_are_left_out():

@@ -19,8 +19,15 @@ EXAMPLES = """854x480@640 384x640 3x5 8 7 4
 854x480@330 192x320 3x5 7 7 3
 854x480@256 128x256 2x4 7 7 3
 854x480@1024 512x896 4x7 8 7 4
+1280x720@1280 768x1280 3x5 9 8 4
+800x600@200 160x192 5x6 6 7 3
+100x80@640 80x96 5x6 5 6 2
+640x576@640 512x640 4x5 8 7 4
 910x480@640 384x640 3x5 8 7 4
 1152x480@640 256x640 2x5 8 7 4""".splitlines()
+
+
+# The last four are ours: generators of 9, 6 and 5 blocks, and 4.5 places, which go to the even number.
 
 
 def pair(text):

@@ -78,12 +78,19 @@ def test_real_masks_become_one_hot_and_generated_ones_stay_soft():
         assert bool(((warped == 0) | (warped == 1)).all()) == hard
 
 
-def test_colour_filter_noise_and_cutout_leave_the_masks_bits():
+@pytest.mark.parametrize("real", [True, False])
+def test_colour_filter_noise_and_cutout_leave_the_masks_bits(real: bool):
     levels, masks = batch()
     soft = torch.softmax(masks, 1)
-    made, warped = AdaAugmentation(strength=1.0, operations=OPERATIONS[2:])(levels, soft, real=False)
+    made, warped = AdaAugmentation(strength=1.0, operations=OPERATIONS[2:])(levels, soft, real=real)
     assert warped is soft
     assert not any(map(torch.equal, made, levels))
+    moved = []
+    for operations in (OPERATIONS, OPERATIONS[:2]):
+        torch.manual_seed(0)
+        moved.append(AdaAugmentation(strength=1.0, operations=operations)(levels, soft, real=real)[1])
+    assert torch.equal(*moved)
+    assert not torch.equal(moved[0], soft)
 
 
 def test_gradients_are_those_of_the_linear_map_that_augmentation_is():

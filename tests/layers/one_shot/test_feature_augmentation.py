@@ -2,11 +2,20 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from pipeline.layers.one_shot.attention import attended
 from pipeline.layers.one_shot.content_augmentation import augment_content
 from pipeline.layers.one_shot.discriminator import Discriminator, FeatureAugmentation
 from pipeline.layers.one_shot.layout_augmentation import augment_layout
-from pipeline.layers.one_shot.masked_layout import Scene, augment_masked_layout, mix_background, move_objects
+from pipeline.layers.one_shot.masked_layout import (
+    Scene,
+    augment_masked_layout,
+    mix_background,
+    move_objects,
+    paste_object,
+    swap_background,
+)
 from pipeline.layers.one_shot.rectangles import bounds, draw
 from tests.layers.one_shot import plain_augmentation
 
@@ -14,10 +23,13 @@ CPU = torch.device("cpu")
 
 
 def scene(batch=5, size=(24, 40), objects=3, channels=6):
-    """Features that tell class, sample and cell, and masks with an object in each of some corners."""
+    """Features that tell class and sample, and masks with an object in each of some corners.
+
+    The second of each pair lacks the first object, so that its partner's finds room there.
+    """
     masks = torch.zeros(batch, objects + 1, *size)
     for b in range(batch):
-        for n in range(objects):
+        for n in range(b % 2, objects):
             top, left = 2 + 7 * n, 3 + 9 * n + b
             masks[b, n + 1, top : top + 4, left : left + 5] = 1
             masks[b, n + 1, top, left] = 0  # not a rectangle
@@ -62,12 +74,24 @@ def test_dropped_channels_are_10_to_30_percent_and_the_same_for_all():
     assert max(shares) > 27
 
 
+def test_mixed_channels_are_10_to_30_percent():
+    vectors, shares = torch.arange(5.0)[:, None].expand(5, 100), []
+    for found in many(augment_content, vectors, probability=0.5, one_way=True, tries=400):
+        if (found[4] == 4).all():  # nothing is dropped
+            shares += [int((found[pair] != pair).sum()) for pair in (0, 2)]
+    mixed = [share for share in shares if share]
+    assert 50 < len(mixed) < len(shares)
+    assert 10 <= min(mixed) < 13
+    assert 27 < max(mixed) <= 30
+
+
 def test_only_the_background_rows_of_the_pooled_vectors_change_and_never_those_of_fakes():
     torch.manual_seed(0)
     augmentation = FeatureAugmentation(content=1.0, layout=1.0)
     network = Discriminator(blocks=5, low_level=2, channels=3, width=8, augmentation=augmentation).eval()
     features, cells = torch.randn(4, 32, 24, 40), scene(batch=4, objects=2)[1]
     fake, real = (network._pooled(features, cells, real) for real in (False, True))
+    assert torch.equal(fake, attended(features, cells).flatten(0, 1))
     assert torch.equal(fake[4:], real[4:])
     assert not torch.equal(fake[:4], real[:4])
     assert network._laid_out(features, cells, False) is features
@@ -117,17 +141,44 @@ def test_without_masks_pairs_exchange_one_rectangle():
 def test_every_foreground_cell_keeps_the_feature_of_its_class(quirks):
     features, masks = scene()
     both = torch.cat([features, masks], 1)
-    stages = [
-        lambda s: mix_background(s, 1.0, quirks=False),
-        lambda s: move_objects(s, 0.5, first_only=quirks),
-    ]
-    for found in [*many(lambda: stages[0](Scene(both, 6))), *many(lambda: stages[1](Scene(both, 6)))]:
-        assert torch.equal(found.both[:, :4], found.masks)
-    changed = 0
-    for found in many(augment_masked_layout, features, masks, probability=1.0, quirks=quirks):
-        assert torch.equal(found[:, :4].sum(1), torch.ones(5, 24, 40))
-        changed += not torch.equal(found, features)
-    assert changed == 60
+    moved = set()
+    for seed in range(60):
+        torch.manual_seed(seed)
+        augmented = augment_masked_layout(features, masks, probability=0.7, quirks=quirks)
+        torch.manual_seed(seed)
+        found, before = Scene(both, 6), masks
+        for number, step in enumerate((
+            lambda s: mix_background(s, 0.7, quirks=quirks),
+            lambda s: swap_background(s, 0.7),
+            lambda s: paste_object(s, 0.7),
+            lambda s: move_objects(s, 0.7, first_only=quirks),
+        )):  # fmt: skip
+            found = step(found)
+            assert torch.equal(found.both[:, :4], found.masks)  # the features are the classes
+            moved |= {number} if not torch.equal(found.masks, before) else set()
+            before = found.masks
+        assert torch.equal(found.both[:, :6], augmented)
+    assert moved >= {2, 3}
+
+
+def test_no_rectangle_cuts_an_object_and_what_is_pasted_is_whole():
+    torch.manual_seed(0)
+    field = F.interpolate(torch.randn(5, 4, 3, 4), size=(24, 40), mode="bicubic")
+    field[:, 0] += 1.5  # objects of any shape on much background
+    masks = F.one_hot(field.argmax(1), 4).movedim(-1, 1).float()
+    given, pasted = Scene(torch.cat([torch.rand(5, 1, 24, 40), masks], 1), 1), 0
+    for step in (lambda s: mix_background(s, 1.0, quirks=False), lambda s: swap_background(s, 1.0)):
+        found = many(step, given)
+        assert all(torch.equal(f.masks[:, 1:], masks[:, 1:]) for f in found)
+        assert sum(not torch.equal(f.both, given.both) for f in found) > 30
+    for found in many(paste_object, given, 1.0):
+        for a, b in ((0, 1), (2, 3)):
+            (kinds,) = (found.masks[b, 1:] != masks[b, 1:]).flatten(1).any(1).nonzero(as_tuple=True)
+            if len(kinds):
+                (kind,) = kinds + 1
+                pasted += 1
+                assert torch.equal(found.masks[b, kind], masks[b, kind] + masks[a, kind])
+    assert pasted > 10
 
 
 def test_whole_objects_move_and_none_is_cut():

@@ -1,10 +1,13 @@
 """OSMIS and One-Shot GAN as plugins: their counts, their variants, and what they publish."""
 
+import copy
+
 import pytest
 import torch
 
 from pipeline.closure import ROOT
 from pipeline.errors import UserError
+from pipeline.layers.one_shot.spectral_norm import convolutions, normalised
 from pipeline.plugin import find_plugins, systems
 from pipeline.segmenter import Batch, Frame, Supports
 from plugins.one_shot_gan import model as one_shot_gan
@@ -56,7 +59,9 @@ def test_published_systems_have_their_counts_at_384x640(name, generator, discrim
     assert (count(model.generator), count(model.discriminator)) == (generator, discriminator)
     assert model.masks == (name not in ("osmis-none", "one_shot_gan"))
     assert (model.patches is not None) == (name == "osmis-dm")
-    assert model.stages[0].samples // model.stages[0].batch == 150_000
+    (stage,) = model.stages
+    assert stage.samples // stage.batch == 150_000
+    assert stage._bernoulli_samples // stage.batch == (0 if name == "one_shot_gan" else 15_000)
 
 
 def test_d_m_is_a_patch_gan_on_image_and_mask():
@@ -90,6 +95,26 @@ def test_the_average_alone_is_published_and_samples_do_not_depend_on_their_numbe
     assert all(torch.equal(a[1], b[1]) for a, b in zip(one, two[:3], strict=True))
     assert all(int((a[0].int() - b[0].int()).abs().max()) <= 1 for a, b in zip(one, two[:3], strict=True))
     assert len(two) == 9
+
+
+def test_sampling_iterates_no_singular_vector_and_every_kernel_has_a_norm_of_one():
+    model = small()
+    with torch.no_grad():
+        for value in model.average.state_dict().values():  # as averaging leaves them: u and v fit no more
+            value.add_(0.05 * torch.randn_like(value))
+    weights = {name: value.clone() for name, value in model.average.named_parameters()}
+    training = copy.deepcopy((model.generator.state_dict(), model.discriminator.state_dict()))
+    settled = []
+    for _ in range(2):
+        list(model.sample(2, torch.Generator().manual_seed(0)))
+        settled.append({name: value.clone() for name, value in model.average.state_dict().items()})
+    assert all(torch.equal(value, settled[1][name]) for name, value in (settled[0] | weights).items())
+    for before, network in zip(training, (model.generator, model.discriminator), strict=True):
+        assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    parts = convolutions(model.average.blocks, model.average.heads[-model.average.levels :])
+    with normalised(parts, update=False):
+        norms = torch.stack([torch.linalg.matrix_norm(part.kernel.detach().flatten(1), 2) for part in parts])
+    torch.testing.assert_close(norms, torch.ones_like(norms), atol=1e-5, rtol=0)
 
 
 def test_masks_without_supervision_are_all_background():

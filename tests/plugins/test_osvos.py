@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from toys import random_batch
 
 from pipeline.errors import UserError
+from pipeline.layers.bilinear import enlarged
 from pipeline.segmenter import Frame
 from plugins.osvos.model import build
 from plugins.osvos.network import TRUNKS, Network
@@ -68,10 +69,14 @@ def test_logits_are_those_of_the_network_as_published(size):
 def test_bilinear_kernels_enlarge_a_constant_and_a_ramp(stride):
     ramp = torch.arange(6.0).expand(1, 1, 6, 6)
     for cells in (torch.ones(1, 1, 6, 6), ramp, ramp.mT):
-        found = cropped(bilinear(1, stride)(cells), 6 * stride, 6 * stride)
+        length, inner = 6 * stride, slice(stride, -stride)
         wanted = F.interpolate(cells, scale_factor=float(stride), mode="bilinear")
-        inner = slice(stride, -stride)
-        torch.testing.assert_close(found[..., inner, inner], wanted[..., inner, inner])
+        first = TRUNKS["vgg16"](32, None).first(length, 6, stride)
+        for found in (
+            cropped(bilinear(1, stride)(cells), length, length),
+            enlarged(cells, (length, length), stride, (first, first)),
+        ):
+            torch.testing.assert_close(found[..., inner, inner], wanted[..., inner, inner])
 
 
 def test_squeezenets_sides_have_the_strides_of_vggs():

@@ -1,7 +1,9 @@
 """The training stage: equal to the plain iteration in float64, to itself when interrupted, and it learns."""
 
 import copy
+import random
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +14,8 @@ from plugins.osmis.model import build
 from tests.layers.one_shot.plain_training import plainly
 
 CPU = torch.device("cpu")
+UNREAD = ("heads.0.", "heads.1.", "heads.2.")
+"""Of a generator of 48x64 pixels: coarse images that no discriminator sees."""
 SETTINGS = {"generator_width": 4, "discriminator_width": 8, "average": 0.9, "bernoulli_samples": 6, "augment": "none"}
 
 
@@ -56,7 +60,7 @@ def test_iterations_equal_plain_ones_in_float64(supervision):
     a, b = (run(stage, 0, 3, batch) for stage in (fast, plain))  # Bernoulli draws in two, then the greatest channel
     for name, value in b.items():
         torch.testing.assert_close(a[name], value, rtol=1e-7, atol=1e-9)
-    unread = tuple(f"{part}.heads.{i}." for part in ("generator", "average") for i in range(3))
+    unread = tuple(f"{part}.{head}" for part in ("generator", "average") for head in UNREAD)
     for (name, value), other in zip(fast.model.state_dict().items(), plain.model.state_dict().values(), strict=True):
         if name.startswith(unread):  # the plain generator makes the coarse images that nobody reads
             continue
@@ -69,6 +73,8 @@ def test_an_interrupted_training_goes_on_to_the_same_weights_and_two_runs_are_id
     for one in (whole, again, second):
         one.stages[0].setup(CPU, torch.float32)
     run(whole.stages[0], 0, 6, batch)
+    random.seed(1)  # Python's and NumPy's own generators, which the reference drew from unseeded, play no part
+    np.random.seed(1)
     run(again.stages[0], 0, 3, batch)
     saved = copy.deepcopy((again.state_dict(), again.stages[0].state()))
     second.load_state_dict(saved[0])
@@ -78,6 +84,40 @@ def test_an_interrupted_training_goes_on_to_the_same_weights_and_two_runs_are_id
         assert all(
             torch.equal(a, b) for a, b in zip(whole.state_dict().values(), one.state_dict().values(), strict=True)
         )
+
+
+def test_fake_masks_are_drawn_in_the_first_iterations_alone():
+    stage, drawn = model(bernoulli_samples=9).stages[0], []
+    stage.setup(CPU, torch.float32)
+    stage._update = lambda real, bernoulli: drawn.append(bernoulli) or {}
+    for done in (0, 6):
+        stage.step([pair(), pair()], done)
+    assert drawn == [True, True, True, False]
+
+
+def test_real_objects_weigh_as_equation_6_has_it_of_the_single_mask_where_nothing_is_augmented():
+    stage, given = model().stages[0], []
+    stage.setup(CPU, torch.float32)
+    loss, frame = stage._loss, pair().queries[0]
+    stage._loss = lambda *arguments: given.append(arguments) or loss(*arguments)
+    found = stage._judged(stage._real(frame), "real", bernoulli=False)["content"]
+    ((verdict, _, _),) = given
+    inverse = 1 / torch.stack([(frame.masks[0] == i).float().mean() for i in range(2)])
+    alpha, total = inverse / inverse.sum(), 0.0
+    for logits in verdict.content:
+        each = -logits.log_softmax(1).view(2, 3, 3)  # object, sample, class
+        total = total + sum(alpha[i] * each[i, :, i].mean() for i in range(2))
+    blocks = len(verdict.low_level) + len(verdict.layout)
+    torch.testing.assert_close(found, total / (2 * blocks))
+
+
+def test_gradients_reach_all_of_the_generator_through_the_augmentation():
+    stage = model(augment="ada", augment_strength=1.0, diversity=0.0).stages[0]
+    stage.setup(CPU, torch.float32)
+    stage._generator_step(2, bernoulli=True)
+    read = {name: p for name, p in stage.model.generator.named_parameters() if not name.startswith(UNREAD)}
+    assert "mask.weight" in read
+    assert all(float(p.grad.abs().sum()) > 0 for p in read.values())
 
 
 def test_several_batches_a_step_are_as_many_iterations():

@@ -41,10 +41,11 @@ def test_strength_0_and_no_operations_change_nothing(real: bool):
             torch.testing.assert_close(level, before, atol=1e-6, rtol=0)
 
 
-def test_a_mask_drawn_into_the_image_moves_with_the_mask():
+@pytest.mark.parametrize("real", [True, False])
+def test_a_mask_drawn_into_the_image_moves_with_the_mask(real: bool):
     _, masks = batch(20, 96, 160)
     levels = levels_of(masks * 2 - 1)
-    made, warped = AdaAugmentation(strength=0.8, operations=("blit", "geometry"))(levels, masks, real=True)
+    made, warped = AdaAugmentation(strength=0.8, operations=("blit", "geometry"))(levels, masks, real=real)
     assert (made[0].argmax(1) == warped.argmax(1)).float().mean() > 0.99
     assert (warped != masks).any(3).any(2).any(1).sum() > 15
 

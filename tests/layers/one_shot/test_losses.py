@@ -132,12 +132,12 @@ def test_diversity_by_ranks_equals_the_double_loop_and_its_gradient():
         torch.testing.assert_close(a, b)
 
 
-def test_the_sorted_values_give_the_same_sum_of_pairs():
+def test_diversity_weighs_sorted_values_by_their_place():
     torch.manual_seed(0)
-    values = torch.randn(6, 100, dtype=torch.float64)
-    factors = torch.arange(1, 7) * 2.0 - 6 - 1
-    pairs = sum((values[k] - values[m]).abs() for k in range(6) for m in range(k))
-    torch.testing.assert_close((values.sort(0).values * factors[:, None]).sum(0), pairs)
+    maps = torch.randn(6, 2, 5, 10, dtype=torch.float64)
+    factors = (torch.arange(1, 7) * 2.0 - 6 - 1)[:, None, None, None]
+    pairs = (maps.tanh().sort(0).values * factors).sum() / 100
+    torch.testing.assert_close(diversity_loss([maps, maps]), -2 / (2 * 1) * 2 * pairs)
 
 
 def test_its_effective_weight_on_the_mean_distance_is_0_4286():

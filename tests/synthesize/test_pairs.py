@@ -1,6 +1,7 @@
 """Pairs: what can be fitted and what cannot, their store, a user's own files."""
 
 import re
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from pipeline.pairs import Pair, PairFacts, PairStore, PairWriter, Samples, chec
 from pipeline.stage import Stage
 from pipeline.synthesize.files import read_mask, read_pair
 from pipeline.synthesize.fit import PairBatches, failed, fitted
+from pipeline.synthesize.own import _pairs
 
 IMAGE = np.zeros((4, 6, 3), np.uint8)
 
@@ -143,3 +145,17 @@ def test_masks_that_say_nothing_are_one_line(tmp_path):
 
 def test_a_pair_knows_its_objects():
     assert Pair("x", IMAGE, mask_of(1, 2)).objects == 2
+
+
+def test_own_pairs_of_different_sizes_become_squares_of_their_mean_side(tmp_path):
+    images, masks = [], []
+    for name, (height, width) in (("a", (4, 6)), ("b", (10, 8))):
+        mask = np.zeros((height, width), np.uint8)
+        mask[: height // 2] = 1
+        images.append(write(tmp_path / f"{name}.png", np.repeat(mask[..., None] * np.uint8(90), 3, 2)))
+        masks.append(write(tmp_path / f"{name}-mask.png", mask))
+    both = _pairs(Namespace(image=images, mask=masks, mask_values="auto"))
+    assert [pair.image.shape for pair in both] == [(7, 7, 3)] * 2
+    assert all(pair.mask[:3].all() and not pair.mask[4:].any() for pair in both)
+    alike = _pairs(Namespace(image=images[:1] * 2, mask=masks[:1] * 2, mask_values="auto"))
+    assert [pair.mask.shape for pair in alike] == [(4, 6)] * 2

@@ -7,7 +7,11 @@ import torch
 
 from pipeline.closure import ROOT
 from pipeline.errors import UserError
+from pipeline.layers.augment import AdaAugmentation, ReducedAugmentation
+from pipeline.layers.one_shot.discriminator import FeatureAugmentation
+from pipeline.layers.one_shot.losses import AdversarialLoss
 from pipeline.layers.one_shot.spectral_norm import convolutions, normalised
+from pipeline.layers.one_shot.training import BETAS
 from pipeline.plugin import find_plugins, systems
 from pipeline.segmenter import Batch, Frame, Supports
 from plugins.one_shot_gan import model as one_shot_gan
@@ -62,6 +66,23 @@ def test_published_systems_have_their_counts_at_384x640(name, generator, discrim
     (stage,) = model.stages
     assert stage.samples // stage.batch == 150_000
     assert stage._bernoulli_samples // stage.batch == (0 if name == "one_shot_gan" else 15_000)
+
+
+def test_published_trainings_have_the_released_numbers():
+    for name, augmentation, strength in (
+        ("osmis", AdaAugmentation, 0.3),
+        ("osmis-none", AdaAugmentation, 0.3),
+        ("osmis-reduced_augmentation", ReducedAugmentation, 0.7),
+        ("one_shot_gan", ReducedAugmentation, 0.7),
+    ):
+        model = published(name)
+        (stage,) = model.stages
+        assert (stage.batch, stage._rate, stage._decay, stage._diversity) == (5, 2e-4, 0.9999, 0.15)
+        assert (type(stage._augment), stage._augment.strength) == (augmentation, strength)
+        assert stage._loss == AdversarialLoss(adversary="bce", weights="code", balance_generator=True)
+        assert model.discriminator.augmentation == FeatureAugmentation(content=0.4, layout=0.4, quirks=True)
+        assert model.generator.latent == 64
+    assert BETAS == (0.5, 0.999)
 
 
 def test_d_m_is_a_patch_gan_on_image_and_mask():

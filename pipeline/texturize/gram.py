@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 FILTERS = 64
-_DAMPING = 0.01
+_DAMPING = 0.03
 """Times the greatest eigenvalue of G*."""
 _PATCH = 28
 """3 x 3 pixels of 3 channels, and a 1 that takes up the bias."""

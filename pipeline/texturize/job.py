@@ -23,7 +23,7 @@ class Synthesis(Facts):
     """Relative loss |G - G*|^2 / |G*|^2 at which a texture is done."""
     iterations: Annotated[int, Field(ge=1)] = 500
     """Evaluations of the loss after which a texture is left as it is, all rounds together."""
-    history: Annotated[int, Field(ge=1, le=20)] = 10
+    history: Annotated[int, Field(ge=1, le=20)] = 20
     """Corrections that L-BFGS remembers."""
     matches: Annotated[int, Field(ge=0, le=10)] = 3
     """How often the channels get the source's histograms when a texture is done; it then descends again.

@@ -25,7 +25,7 @@ from pipeline.texturize.shelf import Made, Photo, Shelf
 from pipeline.texturize.trunk import MEAN, Trunk, find_trunk
 
 BATCH = 64
-"""Textures of a batch on a GPU; 2.5 GB at 256 x 256."""
+"""Textures of a batch on a GPU; 3.5 GB at 256 x 256."""
 _FIRST = 0.05
 """Root mean square of the first step; pixels go from 0 to 1."""
 _SPARSE = 0.75

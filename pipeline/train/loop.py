@@ -3,6 +3,7 @@
 import itertools
 import math
 import os
+import random
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,7 +65,9 @@ def train(
 
 
 def _setup(stage: Stage, seed: int, device: torch.device, dtype: torch.dtype, compile: bool) -> None:
-    torch.manual_seed(derive(seed, "initialize", stage.name))
+    start = derive(seed, "initialize", stage.name)
+    torch.manual_seed(start)
+    random.seed(start)  # nothing here draws from it; a plugin may
     stage.compile = compile
     stage.setup(device, dtype)
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +146,13 @@ def test_a_loss_that_is_not_finite_is_one_line(tmp_path, monkeypatch):
 
 def test_seeds_differ(tmp_path):
     assert not same(run("toy_trained", tmp_path / "0"), run("toy_trained", tmp_path / "1", seed=1))
+
+
+def test_what_a_plugin_draws_from_pythons_own_generator_is_the_seeds(tmp_path, monkeypatch):
+    measure = PixelLoss.forward
+    monkeypatch.setattr(
+        PixelLoss, "forward", lambda self, batch: {"loss": measure(self, batch)["loss"] * (1 + random.random())}
+    )
+    first = run("toy_trained", tmp_path / "0")
+    random.random()
+    assert same(first, run("toy_trained", tmp_path / "1"))

@@ -23,9 +23,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, NoReturn
 
-SHARED = ("numpy", "pydantic", "tqdm", "zarr")
+SHARED = ("numpy", "numpy.random", "PIL.Image", "pydantic.main", "tqdm", "zarr")  # pydantic itself imports nothing
 LIBRARIES = {
-    "pipeline.render": (*SHARED, "numba"),
+    "pipeline.render": (*SHARED, "numba", "torch"),
     "pipeline.train": (*SHARED, "safetensors.torch", "torch", "torch._dynamo", "torch.distributed"),
     "pipeline.synthesize": (*SHARED, "safetensors.torch", "torch", "torch._dynamo", "torch.distributed"),
     "pipeline.evaluate": (*SHARED, "safetensors.torch", "torch"),

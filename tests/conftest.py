@@ -10,6 +10,23 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; more threads would only wait for each other
 
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST = (
+    "test_sample.py",
+    "test_kill.py",
+    "test_dvc.py",
+    "test_bad_input.py",
+    "test_reruns.py",
+    "synthesize/test_main.py",
+    "plugins/test_texture_net.py",
+    "train/test_main.py",
+)
+"""Files of tests that take longest, the longest first: begun last, one of them would run alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    ranks = {ROOT / "tests" / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """A miniature project: the real Snakefile and pipeline with toy plugins, a DAG of seconds, in a folder of its own."""
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -10,7 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.manifest import digest_file, digest_text
+from pipeline.render.cluttered_omniglot import SPLITS, ClutteredOmniglot
+from pipeline.render.glyphs import pack
+from pipeline.render.scene import Clutter
 
 ROOT = Path(__file__).resolve().parent.parent
 TOYS = ROOT / "tests" / "toys" / "plugins"
@@ -86,6 +92,7 @@ class Miniature:
         )
         if light:
             (target / drawings).symlink_to(self.path / drawings)
+        take_over_compiled(self.path, target)
         return Miniature(target)
 
 
@@ -97,6 +104,7 @@ def create(path: Path) -> Miniature:
             shutil.copy2(ROOT / name, path / name)
     for name in ("pipeline", "profiles", "envs"):
         shutil.copytree(ROOT / name, path / name)
+    take_over_compiled(ROOT, path)
     for name in SEGMENTERS:
         shutil.copytree(TOYS / name, path / "plugins" / name, ignore=shutil.ignore_patterns("__pycache__"))
     settings = (path / "params.yaml").read_text()
@@ -107,6 +115,34 @@ def create(path: Path) -> Miniature:
         settings = re.sub(rf"^{key}: \S+", f"{key}: {SMALL[key]}", settings, flags=re.M)
     (path / "params.yaml").write_text(settings)
     return Miniature(path)
+
+
+def compile_drawing(shared: Path) -> None:
+    """Compile the drawing of clutter in the tests' own code, once for all projects that are copied from it later."""
+    shared.mkdir(parents=True, exist_ok=True)
+    done = shared / "compiled.done"
+    with (shared / "compiled.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            drawings = np.zeros((2, 20, 105, 105), np.uint8)
+            drawings[:, :, 30:70, 40:50] = 1
+            for instances in (False, True):
+                clutter = Clutter(characters=2, occluders=0, empty=0.0)
+                ClutteredOmniglot(pack(drawings), split=SPLITS["train"], clutter=clutter, instances=instances).shard(
+                    0, 1
+                )
+            done.touch()
+
+
+def take_over_compiled(source: Path, copy: Path) -> None:
+    """Let a copy of a project use the machine code compiled in `source`, which numba files by the path of its code."""
+    for package in ("pipeline/render", "pipeline/evaluate/davis"):
+        old, new = (
+            f"{Path(package).name}_{hashlib.sha1(str(root / package).encode()).hexdigest()}" for root in (source, copy)
+        )
+        for cache in (copy / "pipeline" / "render" / "__pycache__").glob("numba-*"):
+            if (cache / old).is_dir():
+                (cache / old).rename(cache / new)
 
 
 def finished(shared: Path, name: str = "miniature", prepare: Callable[[Miniature], None] | None = None) -> Miniature:
@@ -120,6 +156,7 @@ def finished(shared: Path, name: str = "miniature", prepare: Callable[[Miniature
         path = shared / name
         if not (shared / f"{name}.done").exists():
             shutil.rmtree(path, ignore_errors=True)
+            compile_drawing(shared)
             project = create(path)
             if prepare:
                 prepare(project)

@@ -6,19 +6,21 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from miniature import ROOT, Miniature
+from miniature import ROOT, Miniature, compile_drawing, take_over_compiled
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Miniature:
+def project(tmp_path_factory, shared) -> Miniature:
+    compile_drawing(shared)
     path = tmp_path_factory.mktemp("sample") / "project"
     path.mkdir()
     for name in ("Snakefile", "params.yaml"):
         shutil.copy2(ROOT / name, path / name)
     for name in ("pipeline", "plugins", "profiles", "envs"):
         shutil.copytree(ROOT / name, path / name)
+    take_over_compiled(ROOT, path)
     found = Miniature(path)
     found.snakemake()
     return found

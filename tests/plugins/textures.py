@@ -28,8 +28,30 @@ def bank(count: int, *, seed: int = 0) -> Tensor:
     return textures.clamp(0, 1)
 
 
-def collages(textures: Tensor, count: int, regions: int | range, patch: int, generator: torch.Generator) -> Batch:
-    """`count` episodes of Voronoi collages with so many regions (or a number drawn from a range) and their references."""
+def even_and_odd(generator: torch.Generator) -> Tensor:
+    """An even and an odd texture (2, 3, 64, 64) of Julesz, Gilbert, Victor 1978 (Biol. Cybern. 31): black and white.
+
+    The number of white pixels of every square of 2 x 2 is even in one and odd in the other. Colours, spectrum and all
+    that three pixels can tell are those of white noise, in both.
+    """
+    rows, columns = ((torch.rand(SIDE, generator=generator) < 0.5) * 2 - 1 for _ in range(2))
+    even = rows[:, None] * columns
+    odd = even * (1 - 2 * (torch.arange(SIDE)[:, None] * torch.arange(SIDE) % 2))
+    return (0.5 + 0.3 * torch.stack([even, odd]))[:, None].repeat(1, 3, 1, 1)
+
+
+def collages(
+    textures: Tensor,
+    count: int,
+    regions: int | range,
+    patch: int,
+    generator: torch.Generator,
+    references: Tensor | None = None,
+) -> Batch:
+    """`count` episodes of Voronoi collages with so many regions (or a number drawn from a range) and their references.
+
+    These are cut from the same pictures, or from `references`, which hold other pictures of the same textures.
+    """
     supports, queries, masks = [], [], []
     y, x = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
 
@@ -46,7 +68,8 @@ def collages(textures: Tensor, count: int, regions: int | range, patch: int, gen
         queries.append(textures[drawn].permute(1, 0, 2, 3).gather(1, labels.expand(3, 1, -1, -1))[:, 0])
         masks.append((labels == target).to(torch.uint8))
         top, left = below(SIDE - patch + 1), below(SIDE - patch + 1)
-        supports.append(textures[drawn[target], :, top : top + patch, left : left + patch])
+        source = textures if references is None else references
+        supports.append(source[drawn[target], :, top : top + patch, left : left + patch])
     support = Frame(_bytes(supports), torch.ones(count, patch, patch, dtype=torch.uint8), _names(count, "support"))
     query = Frame(_bytes(queries), torch.stack(masks), _names(count, "query"))
     return Batch(Supports((support,), 1), (query,))

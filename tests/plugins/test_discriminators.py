@@ -113,7 +113,7 @@ def test_the_best_proposal_is_the_one_with_the_largest_iou():
 @pytest.mark.slow
 @pytest.mark.mirror
 def test_separated_characters_are_learnt_far_above_chance(mirror):
-    # Of four characters chance finds a quarter. A third of the published width and 24,000 of 40 million scenes.
+    # Of four characters chance finds a quarter. A third of the published width and 16,000 of 40 million scenes.
     def scenes(split, shards, count):
         drawn = {"sources": {"omniglot": mirror / "omniglot"}, "characters": 4}
         pictures, traces = (renderer(split=name, **drawn) for name in (split, f"{split}-instances"))
@@ -126,10 +126,10 @@ def test_separated_characters_are_learnt_far_above_chance(mirror):
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    network = build_presegmented(features=8, samples=24_000, batch=50, learning_rate=1e-3)
+    network = build_presegmented(features=8, samples=16_000, batch=50, learning_rate=1e-3)
     (stage,) = network.stages
     stage.setup(torch.device("cpu"), torch.bfloat16)
-    for number, batch in enumerate(scenes("train", 12, 2000)):
+    for number, batch in enumerate(scenes("train", 8, 2000)):
         stage.step([batch], 50 * number)
     right = []
     for batch in scenes("test_one_shot", 1, 400):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from measures.pairs import pair_of
 
-from pipeline.evaluate.pair_statistics import lpips, mask_miou, sifid
+from pipeline.evaluate.pair_statistics import lpips, mask_miou, objects, sifid
 
 NARROW = {"width": 16, "iterations": 2, "batch": 2, "tests": 1}
 
@@ -40,9 +40,28 @@ def test_mask_miou_has_one_row_and_both_directions():
     assert all(len(values) == 1 and 0 <= values[0] <= 1 for values in columns.values())
 
 
+def test_objects_that_masks_lose_are_counted():
+    pair = pair_of(3)
+    mask = pair.real[1].clone()
+    mask[0, :4] = 2
+    fakes = torch.stack([mask, mask * (mask == 1), torch.zeros_like(mask)])
+    found = objects.measure(replace(pair, real=(pair.real[0], mask), fakes=(pair.fakes[0], fakes), objects=2), {})
+    disc = float((mask == 1).sum())
+    assert found == {"kept": [1, 0.5, 0], "area": [1, pytest.approx(disc / (disc + 4)), 0]}
+
+
+def test_an_object_too_small_for_the_samples_is_not_asked_for():
+    pair = pair_of(1)
+    mask = pair.real[1].repeat_interleave(4, 0).repeat_interleave(4, 1)
+    mask[0, 0] = 2
+    found = objects.measure(replace(pair, real=(pair.real[0], mask), objects=2), {})
+    assert found["kept"] == [1]
+
+
 def test_a_mask_free_synthesizer_has_no_mask_quality():
-    with pytest.raises(ValueError, match="masks"):
-        mask_miou.measure(pair_of(2, masks=False), {}, **NARROW)
+    for statistic, parameters in ((mask_miou, NARROW), (objects, {})):
+        with pytest.raises(ValueError, match="masks"):
+            statistic.measure(pair_of(2, masks=False), {}, **parameters)
 
 
 def test_statistics_say_their_network():

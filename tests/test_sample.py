@@ -35,7 +35,7 @@ def test_every_cell_has_a_value_in_range(project):
     ours = table[table.status != "published, not run"]
     assert set(ours.status) == {"ok", "not applicable"}
     assert set(ours[ours.status == "not applicable"].system) == {"osmis-none"}  # it makes no masks to be judged
-    unbounded = ours.metric.str.contains("sifid|gain|decay")  # distances, and differences
+    unbounded = ours.metric.str.contains("sifid|gain|decay|area")  # distances, differences, and a ratio
     assert ours[(ours.status == "ok") & ~unbounded].value.astype(float).between(0, 1).all()
     assert set(ours.profile) == {"sample"}
     assert not (ours.complete == "true").any()  # generated characters are not Omniglot

@@ -31,6 +31,7 @@ class _Frame(NamedTuple):
     sequence: int
     image: Path
     mask: Path | None
+    """None where the frame is not annotated."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,9 @@ class DavisGallery:
     def picture(self, index: int) -> Picture:
         """Frame `index` with the number of its sequence, its own, its objects, and whether it is annotated."""
         sequence, image, path = self.frames[index]
-        labelled = path is not None and path.is_file()
-        mask = _read_mask(path, self.merged) if path and labelled else np.full(_size(image), VOID, np.uint8)
-        ids = mask[mask != VOID]
-        numbers = {"sequence": sequence, "number": int(image.stem), "labelled": labelled, "objects": ids.max(initial=0)}
+        mask = _read_mask(path, self.merged) if path else np.full(_size(image), VOID, np.uint8)
+        most = mask[mask != VOID].max(initial=0)
+        numbers = {"sequence": sequence, "number": int(image.stem), "labelled": path is not None, "objects": most}
         return Picture(image.read_bytes(), _png(mask), {name: np.array(value) for name, value in numbers.items()})
 
 
@@ -97,8 +97,9 @@ def _listed(folder: Path, year: int, name: str) -> list[str]:
 def _frames(folder: Path, name: str, first_only: bool) -> list[tuple[Path, Path | None]]:
     place = folder / "JPEGImages" / "480p" / name
     images = sorted(path for path in place.glob("*") if path.suffix in SUFFIXES)
-    masks = folder / "Annotations" / "480p" / name
-    return [(path, None if first_only and at else masks / f"{path.stem}.png") for at, path in enumerate(images)]
+    masks = [folder / "Annotations" / "480p" / name / f"{image.stem}.png" for image in images]
+    kept = [mask if mask.is_file() and not (first_only and number) else None for number, mask in enumerate(masks)]
+    return list(zip(images, kept, strict=True))
 
 
 def _read_mask(path: Path, merged: bool) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """Statistics of synthesized pairs: their columns and rows, and the network they say they used."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -56,6 +57,8 @@ def test_an_object_too_small_for_the_samples_is_not_asked_for():
     mask[0, 0] = 2
     found = objects.measure(replace(pair, real=(pair.real[0], mask), objects=2), {})
     assert found["kept"] == [1]
+    alone = replace(pair, real=(pair.real[0], mask * (mask == 2)), fakes=(pair.fakes[0], 2 * pair.fakes[1]), objects=2)
+    assert all(math.isnan(value) for column in objects.measure(alone, {}).values() for value in column)
 
 
 def test_a_mask_free_synthesizer_has_no_mask_quality():

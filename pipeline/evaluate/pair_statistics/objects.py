@@ -19,17 +19,16 @@ def network(nets: Nets, **_: Any) -> str:
 
 
 def measure(pair: Pair, nets: Nets) -> dict[str, list[float]]:
-    """Columns `kept` (share of the given objects that a sample shows), `area` (pixels of all objects over the given).
+    """Columns `kept` (share of the given objects that a sample shows), `area` (their pixels over the given).
 
     Objects too small to be seen at the samples' size are not asked for; NaN where none is left. `ValueError` where the
     synthesizer makes no masks.
     """
     if not pair.masks:
         raise ValueError("masks")
-    given, made = (_pixels(masks, pair.objects) for masks in (pair.fitted()[1][None], pair.fakes[1]))
-    asked = given[0] > 0
-    kept = (made[:, asked] > 0).double().mean(1)
-    return {"kept": kept.tolist(), "area": (made.sum(1) / given.sum()).tolist()}
+    given = _pixels(pair.fitted()[1][None], pair.objects)[0]
+    made = _pixels(pair.fakes[1], pair.objects)[:, given > 0]
+    return {"kept": (made > 0).double().mean(1).tolist(), "area": (made.sum(1) / given.sum()).tolist()}
 
 
 def _pixels(masks: Tensor, objects: int) -> Tensor:

@@ -129,7 +129,7 @@ def test_kill_9_in_the_middle_ends_with_the_same_bytes(photos: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     ledger = Path("work/data/textures/killed/bank.zarr/ledger.jsonl")
     process = subprocess.Popen(command("killed"), env=environment, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not ledger.exists():
+    while process.poll() is None and not (ledger.exists() and ledger.stat().st_size):
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()

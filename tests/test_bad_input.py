@@ -376,7 +376,7 @@ STAGES: dict[str, tuple[Spoil, str, list[str], dict[str, Any], str]] = {
         MODEL,
         [],
         {"parameters": {"batch": 5000, "samples": 5000}},
-        "4000 episodes, fewer",
+        "1000 episodes, fewer",
     ),
     "output outside the project": (
         nothing,

@@ -28,7 +28,7 @@ def slower(project: Miniature) -> None:
         shutil.rmtree(project.path / "plugins" / name)
     project.edit("plugins/toy_trained/plugin.yaml", "samples: 400", "samples: 4000")
     project.edit("plugins/toy_trained/plugin.yaml", "variants:\n  wide: {train: {width: 16}}\n", "")
-    project.edit("pipeline/suites/clutter/suite.yaml", "train: {sample: 4000,", "train: {sample: 20000,")
+    project.edit("pipeline/suites/clutter/suite.yaml", "train: {sample: 1000,", "train: {sample: 20000,")
 
 
 @pytest.fixture

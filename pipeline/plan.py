@@ -187,6 +187,8 @@ class Plan:
         listed = train_list(suite, train_set) if train_set and split.dataset != train_set else ""
         for augmentation, (scores, models) in found.items():
             reference = found.get(reference_of(augmentation) or "", ([], []))[0]
+            if len(reference) == 1:  # every run is compared with it
+                reference = reference * len(scores)
             facts = (train_set, split, augmentation, scores, reference, models, schedule, listed)
             self.cells += _cells(system, enters, track, suite.metrics, *facts)
 

@@ -61,7 +61,10 @@ class Supports:
     standard: bool = False
     """Whether standard augmentation of the supports is asked for, which the segmenter draws (`layers.standard`)."""
     seed: int = 0
-    """Of all that is drawn while adapting: one function of the run, the data set and the first support."""
+    """Of all that is drawn while adapting: one function of the run, the data set and the first support.
+
+    Nothing may depend on it where the supports are not extended: such evaluations have a single run.
+    """
 
     def first(self, shots: int) -> "Supports":
         """The first `shots` shots."""

@@ -5,6 +5,7 @@ import importlib
 import json
 import re
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -417,6 +418,22 @@ def test_what_nothing_makes_is_a_mistake(toys):
         toys().find("train", "models/x.json")
     with pytest.raises(UserError, match="no table for the system 'toy_traind'; did you mean 'toy_trained'"):
         toys().scores_of("toy_traind")
+
+
+def test_supports_as_they_are_have_one_run_and_every_run_is_compared_with_it():
+    found = plan("lite", suites="augmentation", systems="osvos-narrow,frozen_repri,osmis-narrow", runs="3")
+    seeds = defaultdict(set)
+    for job in values(found, "evaluate"):
+        seeds[job.augmentation].add(job.seed)
+    extended = {kind: {0, 1, 2} for kind in ("standard", "osmis_narrow", "standard-osmis_narrow")}
+    assert seeds == {"none": {0}, **extended}
+    gains = [cell for cell in found.cells if cell.metric.endswith("_gain")]
+    assert {len(cell.scores) for cell in gains} == {3}
+    for cell in gains:
+        against = "standard" if cell.augmentation.startswith("standard-") else "none"
+        run = {"none": (0, 0, 0), "standard": (0, 1, 2)}[against]
+        assert [{Path(path).parent.name for path in parts} for parts in cell.reference] == [{against}] * 3
+        assert tuple(int(Path(path).stem[4:]) for path, *_ in cell.reference) == run
 
 
 def test_synthesizers_that_are_named_alone_extend_supports():

@@ -48,7 +48,7 @@ class Jobs(LearningJobs):
         """Add the evaluations of one system on one split.
 
         Where supports are augmented, `synthesizers` are fitted to the pairs of `fits`, and seeds are those of the runs,
-        all with the model of the first seed.
+        all with the model of the first seed. Supports as they are leave nothing to draw: one run.
         """
         found: Found = {}
         settings, system = self._settings, asked.system
@@ -57,7 +57,7 @@ class Jobs(LearningJobs):
         for augmentation, synthesizer in augmentations(asked.track, synthesizers):
             scores, models = found.setdefault(augmentation, ([], []))
             pairs = self.synthesize(synthesizer, asked.suite, fits, settings.seeds[0]) if synthesizer and fits else None
-            for seed, run in seeds:
+            for seed, run in seeds[:1] if fits and augmentation == "none" else seeds:
                 model = None
                 if system.facts.trained:
                     model = self.train(system, asked.suite, str(asked.train_set), asked.oracle, seed)

@@ -44,6 +44,8 @@ wildcard_constraints:
 
 onstart:  # not of a dry run
     announce(workflow.local_exec)
+    # A limit of jobs a second would have Snakemake look for work once a second more for every job that has ended.
+    workflow.scheduler.job_rate_limiter = None
 
 
 # On a cluster these run where Snakemake does: its nodes may see no network, and a table takes no time.

@@ -154,3 +154,10 @@ def test_a_changed_train_parameter_changes_its_own_outputs_alone(project):
     assert changed - system <= {("results", name) for name in ("all.tsv", "summary.json")}
     assert ("results", "all.tsv") in changed
     assert project.planned() == {}
+
+
+def test_snakemake_looks_for_work_when_a_job_has_ended_and_not_by_the_clock(project):
+    printed = project.snakemake("--forceall", "--verbose").stderr
+    jobs, looks = printed.count("Finished jobid: "), printed.count("Ready jobs: ")
+    assert jobs > 10
+    assert looks <= jobs + 1

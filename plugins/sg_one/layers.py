@@ -6,13 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.layers.vgg16 import Vgg16
+from plugins.sg_one.trunks import Trunk
 
 Interaction = Literal["joined", "alone", "none"]
 
 
 class Maps(NamedTuple):
-    """What the guidance branch makes of pictures of H x W pixels, at an eighth of that, rounded up."""
+    """What the guidance branch makes of pictures of H x W pixels, at an eighth of that, rounded up.
+
+    Channels are those of VGG-16 at full width.
+    """
 
     stem: Tensor
     """(B, 256, h, w) of block 3."""
@@ -25,38 +28,32 @@ class Maps(NamedTuple):
 
 
 class Guidance(nn.Module):
-    """VGG-16 at stride 8 and the convolution g: 14,714,688 + 2,359,808 parameters at full width."""
+    """A trunk at stride 8 and the convolution g: with VGG-16 14,714,688 + 2,359,808 parameters at full width."""
 
-    def __init__(self, vgg: Vgg16, *, pools: bool, relu: bool) -> None:
-        """`pools`: whether pooling without a stride follows blocks 4 and 5; `relu`: whether a ReLU follows g."""
+    def __init__(self, trunk: Trunk, *, relu: bool) -> None:
+        """`relu`: whether a ReLU follows g."""
         super().__init__()
-        self.vgg, self.pools, self.relu = vgg, pools, relu
-        self.guide = xavier_convolution(vgg.channels[4], vgg.channels[4])
+        self.trunk, self.relu = trunk, relu
+        self.guide = xavier_convolution(trunk.channels[2], trunk.channels[2])
 
     def forward(self, pictures: Tensor) -> Maps:
-        """Normalized pictures (B, 3, H, W); with a mask and its inverse, 5 channels, where the trunk takes as many."""
-        x = pictures
-        for block in (1, 2, 3):
-            x = pooled(self.vgg.block(block, x), 2)
-        block4 = self._unstrided(self.vgg.block(4, x))
-        block5 = self._unstrided(self.vgg.block(5, block4))
+        """Prepared pictures (B, 3, H, W); with a mask and its inverse, 5 channels, where the trunk takes as many."""
+        stem, block4, block5 = self.trunk(pictures)
         guidance: Tensor = self.guide(block5)
-        return Maps(x, block4, block5, F.relu(guidance) if self.relu else guidance)
-
-    def _unstrided(self, x: Tensor) -> Tensor:
-        return pooled(x, 1) if self.pools else x
+        return Maps(stem, block4, block5, F.relu(guidance) if self.relu else guidance)
 
 
 class Segmentation(nn.Module):
     """s3, s4 and s5, each 128 channels wide: 1,769,856 parameters at full width, 590,208 where they stand alone."""
 
-    def __init__(self, stem: int, guidance: int, channels: int, *, joined: bool, relu: bool) -> None:
-        """`joined`: whether s4 and s5 see the guidance branch's blocks 4 and 5; `relu`: whether a ReLU follows s5."""
+    def __init__(self, inputs: tuple[int, int, int], channels: int, *, joined: bool, relu: bool) -> None:
+        """`inputs`: channels of the trunk's maps. `joined`: s4 and s5 see blocks 4 and 5; `relu`: one follows s5."""
         super().__init__()
         self.joined, self.relu = joined, relu
+        stem, block4, block5 = inputs
         self.s3 = xavier_convolution(stem, channels)
-        self.s4 = xavier_convolution(channels + (guidance if joined else 0), channels)
-        self.s5 = xavier_convolution(channels + (guidance if joined else 0), channels)
+        self.s4 = xavier_convolution(channels + (block4 if joined else 0), channels)
+        self.s5 = xavier_convolution(channels + (block5 if joined else 0), channels)
 
     def forward(self, maps: Maps) -> Tensor:
         """(B, channels, h, w), of either sign unless a ReLU follows s5."""
@@ -79,11 +76,6 @@ class Head(nn.Module):
         """(B, inputs, h, w) -> (B, 2, h, w), and larger by the padding."""
         logits: Tensor = self.exit(F.relu(self.c6(fused)))
         return logits
-
-
-def pooled(x: Tensor, stride: int) -> Tensor:
-    """The largest of 3x3 places; a side of n becomes (n - 1) // stride + 1."""
-    return F.max_pool2d(x, 3, stride=stride, padding=1)
 
 
 def xavier_convolution(inputs: int, outputs: int) -> nn.Conv2d:

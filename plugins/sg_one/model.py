@@ -15,11 +15,10 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.layers.masked_pooling import cosine_map, masked_mean
-from pipeline.layers.vgg import normalized
-from pipeline.layers.vgg16 import Vgg16
 from pipeline.segmenter import Frame, Prediction, Segmenter, Supports
 from plugins.sg_one.layers import Guidance, Head, Interaction, Segmentation
 from plugins.sg_one.training import Segment, Void
+from plugins.sg_one.trunks import Backbone, ExtraInputs, trunk
 
 Input = Literal["image", "masked", "concat"]
 Pooling = Literal["masked", "global"]
@@ -29,10 +28,11 @@ Shots = Literal["average", "maximum"]
 
 def build(
     *,
+    backbone: Backbone = "vgg16",
     width: int = 1,
     support: Literal["shared", "separate"] = "shared",
     support_input: Input = "image",
-    extra_inputs: Literal["random", "zeros"] = "random",
+    extra_inputs: ExtraInputs = "random",
     pooling: Pooling = "masked",
     similarity: Similarity = "cosine",
     segmentation: Interaction = "joined",
@@ -51,10 +51,11 @@ def build(
 ) -> "SgOne":
     """The whole network with its numbers, and its one stage of training.
 
-    `weights["trunk"]` is torchvision's VGG-16, of use at full width alone. A support that is `separate` has a trunk and
-    a g of its own; `concat` gives it the mask and its inverse as two more channels, whose filters start as
-    `extra_inputs` says. `segmentation`: `joined` with the guidance branch, `alone` beside it, or `none`. `scratch_rate`
-    is the learning rate of a trunk, and of all the rest, without published weights.
+    `weights["trunk"]` is torchvision's VGG-16, or the public SqueezeNet, of use at full width alone. `pools` is
+    VGG-16's. A support that is `separate` has a trunk and a g of its own; `concat` gives it the mask and its inverse as
+    two more channels, whose filters start as `extra_inputs` says. `segmentation`: `joined` with the guidance branch,
+    `alone` beside it, or `none`. `scratch_rate` is the learning rate of a trunk, and of all the rest, without published
+    weights.
     """
     if support_input == "concat" and support == "shared":
         raise UserError(
@@ -64,20 +65,18 @@ def build(
     published = (weights or {}).get("trunk") if width == 1 else None
 
     def guidance(inputs: int) -> Guidance:
-        vgg = Vgg16(width=width, inputs=inputs)
-        if published is not None:
-            vgg.load_torchvision(published, extra_inputs)
-        return Guidance(vgg, pools=pools, relu=relu)
+        own = trunk(backbone, width=width, inputs=inputs, pools=pools, extra_inputs=extra_inputs, weights=published)
+        return Guidance(own, relu=relu)
 
     query = guidance(3)
     own = guidance(5 if support_input == "concat" else 3) if support == "separate" else None
-    stem, deep, few = query.vgg.channels[2], query.vgg.channels[4], 128 // width
+    channels, few = query.trunk.channels, 128 // width
     joined = segmentation == "joined"
     network = SgOne(
         query=query,
         support=own,
-        segmentation=None if segmentation == "none" else Segmentation(stem, deep, few, joined=joined, relu=relu),
-        head=Head(deep if segmentation == "none" else few, few, exit_padding=exit_padding),
+        segmentation=None if segmentation == "none" else Segmentation(channels, few, joined=joined, relu=relu),
+        head=Head(channels[2] if segmentation == "none" else few, few, exit_padding=exit_padding),
         support_input=support_input,
         pooling=pooling,
         similarity=similarity,
@@ -137,17 +136,17 @@ class SgOne(Segmenter):
 
     def look(self, images: Tensor) -> View:
         """Both branches on query images (B, 3, H, W) uint8, before the similarity comes in."""
-        maps = self.query(normalized(images))
+        maps = self.query(self.query.trunk.prepare(images))
         return View(maps.guidance, maps.guidance if self.segmentation is None else self.segmentation(maps))
 
     def guide(self, images: Tensor, masks: Tensor) -> Tensor:
         """Support images (B, 3, H, W) uint8 with masks (B, H, W) bool -> g (B, 512, h, w)."""
-        pictures, inside = normalized(images), masks.unsqueeze(1).float()
+        branch = self.query if self.support is None else self.support
+        pictures, inside = branch.trunk.prepare(images), masks.unsqueeze(1).float()
         if self.support_input == "masked":
             pictures = pictures * inside
         elif self.support_input == "concat":
             pictures = torch.cat([pictures, inside, 1 - inside], 1)
-        branch = self.query if self.support is None else self.support
         guidance: Tensor = branch(pictures).guidance
         return guidance
 

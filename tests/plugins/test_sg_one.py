@@ -60,6 +60,7 @@ def probabilities(network, batch, shots=None):
         ("l2", 18_992_194),
         ("no_seg_branch", 17_664_706),
         ("no_interaction", 17_812_546),
+        ("squeezenet", 4_852_546),
     ],
 )
 def test_parameter_counts(name, count):
@@ -69,7 +70,7 @@ def test_parameter_counts(name, count):
 
 def test_parameters_of_each_part():
     network = full()
-    parts = (network.query.vgg, network.query.guide, network.segmentation, network.head)
+    parts = (network.query.trunk.vgg, network.query.guide, network.segmentation, network.head)
     assert [sum(p.numel() for p in part.parameters()) for part in parts] == [14_714_688, 2_359_808, 1_769_856, 147_842]
 
 
@@ -82,6 +83,20 @@ def test_shapes_of_the_published_network(padding, size):
     segmentation = network.segmentation(maps)
     assert segmentation.shape == (1, 128, 47, 63)
     assert network.head(segmentation).shape == (1, 2, *size)
+
+
+@pytest.mark.parametrize("size", [(375, 500), (63, 64), (65, 57)])
+@torch.no_grad()
+def test_squeezenets_maps_lie_where_those_of_vgg_do(size):
+    picture = torch.zeros(1, 3, *size)
+    squeeze, vgg = variant("squeezenet").query(picture), small().query(picture)
+    assert [m.shape[1] for m in squeeze] == [16, 24, 32, 32]
+    assert {m.shape[2:] for m in squeeze} == {m.shape[2:] for m in vgg}
+
+
+def test_squeezenet_has_no_channel_for_a_mask():
+    with pytest.raises(UserError, match="three channels"):
+        variant("squeezenet", support="separate", support_input="concat")
 
 
 @torch.no_grad()
@@ -107,7 +122,7 @@ def test_the_whole_network_written_plainly():
         x, kept = normalized(images), []
         for block, stride in (((0, 2), 2), ((5, 7), 2), ((10, 12, 14), 2), ((17, 19, 21), 1), ((24, 26, 28), 1)):
             for layer in block:
-                x = conv(x, f"query.vgg.features.{layer}").relu()
+                x = conv(x, f"query.trunk.vgg.features.{layer}").relu()
             x = F.max_pool2d(x, 3, stride, 1)
             kept.append(x)
         return (*kept[2:], conv(x, "query.guide"))
@@ -127,7 +142,8 @@ def test_the_whole_network_written_plainly():
 
 @pytest.mark.parametrize("system", VARIANTS, ids=lambda s: s.name)
 def test_every_variant_learns_in_all_its_parts(system):
-    network = small(**(system.train | {"width": 16, "samples": 10}))
+    width = 4 if system.train["backbone"] == "squeezenet" else 16  # a squeeze of one channel may be silent
+    network = small(**(system.train | {"width": width, "samples": 10}))
     (stage,) = network.stages
     stage.setup(CPU, torch.float32)
     assert stage.step([episodes(void=True)], 0)["loss"].isfinite()
@@ -257,7 +273,7 @@ def recurring(count=6):
 
 
 @pytest.mark.parametrize("limit", [1 << 30, 100_000, 0])
-@pytest.mark.parametrize("name", [None, "max", "separate", "concat", "masking", "gap", "no_seg_branch"])
+@pytest.mark.parametrize("name", [None, "max", "separate", "concat", "masking", "gap", "no_seg_branch", "squeezenet"])
 def test_remembering_changes_no_bit(name, limit):
     choice = FACTS.variants[name].train | FACTS.variants[name].evaluate if name else {}
     plain, remembering = small(**choice), small(**choice)
@@ -377,7 +393,7 @@ def test_first_weights_are_xavier_in_the_new_layers():
 
 def torchvisions():
     generator = torch.Generator().manual_seed(3)
-    trunk = full().query.vgg.features.named_parameters(prefix="features")
+    trunk = full().query.trunk.vgg.features.named_parameters(prefix="features")
     return {name: torch.randn(p.shape, generator=generator) for name, p in trunk}
 
 
@@ -385,8 +401,8 @@ def test_published_weights_of_the_trunk_load_and_stay_known():
     given = torchvisions()
     network = build(weights={"trunk": given}, support="separate", support_input="concat", extra_inputs="zeros")
     assert network.trunk == "pretrained"
-    assert network.query.vgg.features["28"].weight.equal(given["features.28.weight"])
-    first = network.support.vgg.features["0"].weight
+    assert network.query.trunk.vgg.features["28"].weight.equal(given["features.28.weight"])
+    first = network.support.trunk.vgg.features["0"].weight
     assert first[:, :3].equal(given["features.0.weight"])
     assert first[:, 3:].eq(0).all()
     again = small()

@@ -12,32 +12,40 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 Found = TypeVar("Found")
+SMALL = 16 << 10
+"""Bytes up to which a value is small: vectors of 4,096 channels are."""
 
 
 class Memory:
-    """Least recently used first out; a value is a tensor, or nested tuples, lists and dicts of tensors."""
+    """Least recently used first out; a value is a tensor, or nested tuples, lists and dicts of tensors.
+
+    Small values, the vector of a support for example, are forgotten last: they cost as much to make as the maps they
+    come from, and a thousand of them take less room than one map.
+    """
 
     def __init__(self, limit: int) -> None:
         """Hold at most `limit` bytes of tensors; a value larger than that is never kept."""
         self._limit, self._bytes = limit, 0
-        self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._large: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._small: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self.hits, self.misses = 0, 0
 
     def recall(self, key: Hashable, compute: Callable[[], Found]) -> Found:
         """The value of `key`; `compute` makes it where it is not, or no longer, there."""
-        if key in self._values:
-            self.hits += 1
-            self._values.move_to_end(key)
-            found: Found = self._values[key][0]
-            return found
+        for kept in (self._large, self._small):
+            if key in kept:
+                self.hits += 1
+                kept.move_to_end(key)
+                found: Found = kept[key][0]
+                return found
         self.misses += 1
         value = compute()
         size = _bytes(value)
         if size <= self._limit:
-            self._values[key] = value, size
+            (self._small if size <= SMALL else self._large)[key] = value, size
             self._bytes += size
             while self._bytes > self._limit:
-                self._bytes -= self._values.popitem(last=False)[1][1]
+                self._bytes -= (self._large or self._small).popitem(last=False)[1][1]
         return value
 
 

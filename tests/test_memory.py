@@ -2,7 +2,7 @@
 
 import torch
 
-from pipeline.memory import Memory, fingerprint
+from pipeline.memory import SMALL, Memory, fingerprint
 
 
 def recall(memory: Memory, key: str, numbers: int) -> torch.Tensor:
@@ -33,6 +33,22 @@ def test_what_is_larger_than_the_bound_is_not_kept_and_drives_nothing_out():
     recall(memory, "a", 10)
     recall(memory, "z", 1000)
     assert (memory.hits, memory.misses) == (1, 3)
+
+
+def test_small_values_are_forgotten_last_and_count():
+    memory, large = Memory(4 * SMALL), SMALL // 4 + 1
+    recall(memory, "v", 10)
+    for key in "abcd":  # three at once are as many as there is room for beside v
+        recall(memory, key, large)
+    recall(memory, "v", 10)
+    assert (memory.hits, memory.misses) == (1, 5)
+    recall(memory, "a", large)
+    assert memory.misses == 6
+    for key in "wxyz":  # 4 * SMALL bytes, so that no large value stays, nor v
+        recall(memory, key, SMALL // 4)
+    recall(memory, "v", 10)
+    recall(memory, "d", large)
+    assert memory.misses == 12
 
 
 def test_nested_values_count_whole():

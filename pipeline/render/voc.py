@@ -112,7 +112,10 @@ def _sbd_folder(source: Path) -> Path:
 
 
 def _read_lists(voc: Path, sbd: Path | None, source: Path | None) -> dict[str, frozenset[str]]:
-    """Images of VOC's train and val and SBD's train_noval; `more`, SBD's others, never one of val."""
+    """Images of VOC's train and val and SBD's train_noval; `more`, SBD's others, never one of val.
+
+    Of images of the official lists, these say what is of train_noval; of a sample's, a file of its own does.
+    """
     lists = {kind: _ids(voc / "ImageSets" / "Segmentation" / f"{kind}.txt") for kind in ("train", "val")}
     if any(names & official("tv") for names in lists.values()):
         lists |= {"train": lists["train"] | official("t"), "val": lists["val"] | official("v")}

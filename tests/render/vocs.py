@@ -33,7 +33,7 @@ def make_voc(root: Path, masks: Mapping[str, Mask], **lists: Sequence[str]) -> P
 
 
 def make_sbd(root: Path, masks: Mapping[str, Mask], *, noval: Sequence[str] = ()) -> Path:
-    """An SBD of these masks below the source folder `root`; all are of its train list."""
+    """An SBD of these masks below the source folder `root`; all are of its train list. `noval` is a list of a sample."""
     folder = root / "benchmark_RELEASE" / "dataset"
     for kind in ("img", "cls"):
         (folder / kind).mkdir(parents=True)
@@ -42,7 +42,8 @@ def make_sbd(root: Path, masks: Mapping[str, Mask], *, noval: Sequence[str] = ()
         savemat(folder / "cls" / f"{name}.mat", {"GTcls": {"Segmentation": mask, "Boundaries": np.zeros(3)}})
     (folder / "train.txt").write_text("".join(f"{name}\n" for name in masks))
     (folder / "val.txt").write_text("")
-    (root / "train_noval.txt").write_text("".join(f"{name}\n" for name in noval))
+    if noval:
+        (root / "train_noval.txt").write_text("".join(f"{name}\n" for name in noval))
     return root
 
 

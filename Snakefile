@@ -233,7 +233,7 @@ rule evaluate_system:
     resources:
         gpu=gpu("evaluate", SCORES + ".json"),
     shell:
-        "python -m pipeline.launch evaluate --job {params.job:q} --output {output.scores} --gpu {resources.gpu} --image-cache {plan.settings.image_cache} --feature-cache {plan.settings.feature_cache} --timed {plan.settings.timed} > {log} 2>&1"
+        "python -m pipeline.launch evaluate --job {params.job:q} --output {output.scores} --gpu {resources.gpu} --image-cache {plan.settings.image_cache} --feature-cache {plan.settings.feature_cache} --timed {plan.settings.timed} --timed-seconds {plan.settings.timed_seconds} > {log} 2>&1"
 
 
 rule write_table:

@@ -61,6 +61,7 @@ class Settings(Facts):
     feature_cache: Annotated[int, Field(ge=0)]
     side_by_side: Annotated[int, Field(ge=1)]
     timed: Annotated[int, Field(ge=0)]
+    timed_seconds: Annotated[float, Field(gt=0)]
     weights: Literal["auto", "pretrained", "scratch"]
     compile: bool
     ranks: Annotated[int, Field(ge=1)]

@@ -3,6 +3,7 @@
 import importlib
 import io
 import itertools
+import math
 import sys
 import time
 from pathlib import Path
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--image-cache", type=int, default=768, metavar="MIB", help="decoded images that are kept")
     parser.add_argument("--feature-cache", type=int, default=2048, metavar="MIB", help="what a system may remember")
     parser.add_argument("--timed", type=int, default=0, metavar="N", help="episodes to time, where images recur")
+    parser.add_argument("--timed-seconds", type=float, default=math.inf, metavar="S", help="after which none is timed")
     arguments = parser.parse_args()
     start = time.monotonic()
     if '"pairs":' in (arguments.job or ""):
@@ -57,7 +59,7 @@ def main() -> None:
         tally, trunk = evaluate(job, device, arguments.image_cache << 20, arguments.feature_cache << 20, shelf)
         _write_pictures(arguments.output, tally.shown)
         seconds, peak = tally.seconds + time.monotonic() - start, peak_memory(device)
-        times = clock(job, device, arguments.timed) if arguments.timed else {}
+        times = clock(job, device, arguments.timed, arguments.timed_seconds) if arguments.timed else {}
         write_timing(arguments.output, seconds, name_of(device), shots=times, memory=peak if times else None)
         statistics = {shots: scorer.columns for shots, scorer in tally.scorers.items()}
         outcome = {"weights": trunk, "statistics": statistics, **tally.outcome()}
@@ -135,10 +137,10 @@ def evaluate(
 
 
 @torch.no_grad()
-def clock(job: EvaluateJob, device: torch.device, most: int) -> dict[int, EpisodeTime]:
-    """Seconds of an episode at each number of shots, over at most `most` episodes; nothing where no image recurs.
+def clock(job: EvaluateJob, device: torch.device, most: int, seconds: float) -> dict[int, EpisodeTime]:
+    """Seconds of an episode at each number of shots, over at most `most` episodes and `seconds`.
 
-    There alone the seconds of the whole job say little of an episode, as much of it is found again.
+    Nothing where no image recurs: there the seconds of the whole job say what an episode takes.
     """
     if job.kept == "video":  # hundreds of queries: the seconds of the job say enough
         return {}
@@ -148,7 +150,9 @@ def clock(job: EvaluateJob, device: torch.device, most: int) -> dict[int, Episod
         return {}
     segmenter, dtype = load_segmenter(job).to(device).eval(), getattr(torch, job.precision)
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        return time_episodes(segmenter, itertools.chain([first], batches), job.shots, truth=job.truth, most=most)
+        return time_episodes(
+            segmenter, itertools.chain([first], batches), job.shots, truth=job.truth, most=most, seconds=seconds
+        )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ An episode is `adapt` to its supports and `predict` of its queries, with nothing
 images are already decoded, in the protocol's frame and on the device; upsampling to the query's size is included.
 """
 
+import math
 import resource
 import statistics
 import time
@@ -15,14 +16,17 @@ from pipeline.evaluate.score import predict
 from pipeline.scores import EpisodeTime
 from pipeline.segmenter import Batch, Segmenter
 
-PATIENCE = 3.0
-"""Seconds after which no further episode is timed, for each number of shots."""
-
 
 def time_episodes(
-    segmenter: Segmenter, batches: Iterable[Batch], shots: Sequence[int], *, truth: bool, most: int
+    segmenter: Segmenter,
+    batches: Iterable[Batch],
+    shots: Sequence[int],
+    *,
+    truth: bool,
+    most: int,
+    seconds: float = math.inf,
 ) -> dict[int, EpisodeTime]:
-    """Shots -> the median over the first `most` batches of one episode each, or as many as patience allows.
+    """Shots -> the median over the first `most` batches of one episode each, or as many as `seconds` allow.
 
     Each number of shots is run once before, unclocked. What the segmenter remembers is put aside meanwhile.
     """
@@ -30,12 +34,12 @@ def time_episodes(
     spent: dict[int, list[float]] = {k: [] for k in shots}
     try:
         for number, batch in enumerate(batches):
-            if number > most or all(sum(each) > PATIENCE for each in spent.values()):
+            if number > most or all(sum(each) > seconds for each in spent.values()):
                 break
-            for k, seconds in spent.items():
-                if sum(seconds) <= PATIENCE:
+            for k, each in spent.items():
+                if sum(each) <= seconds:
                     found = _seconds(segmenter, batch, k, truth)
-                    seconds += [found] if number else []
+                    each += [found] if number else []
     finally:
         segmenter.memory = memory
     return {k: EpisodeTime(median=statistics.median(each), episodes=len(each)) for k, each in spent.items() if each}

@@ -24,10 +24,9 @@ def test_every_episode_is_run_after_one_that_is_not_timed(monkeypatch):
     assert segmenter.memory is memory
 
 
-def test_patience_ends(monkeypatch):
-    monkeypatch.setattr(clock, "PATIENCE", 0.0)
+def test_no_further_episode_is_timed_after_the_seconds():
     segmenter = build_system("toy_untrained", {}, {}, 0)
-    found = clock.time_episodes(segmenter, [BATCH.part(slice(0, 1))] * 9, [1], truth=False, most=8)
+    found = clock.time_episodes(segmenter, [BATCH.part(slice(0, 1))] * 9, [1], truth=False, most=8, seconds=0)
     assert found[1].episodes == 1
 
 

@@ -159,7 +159,8 @@ class Plan:
                 split = find_split(suite, dataset, name, self.settings)
                 # A profile may leave a split out; a synthesizer that extends the supports of others has no score there.
                 if split.episodes and (system.facts.kind != "synthesizer" or tested_on == track.fits):
-                    self._score(system, enters, track, suite, split, level, train_set)
+                    own = track.model_copy(update={"shots": track.shots_of.get(name, track.shots)})
+                    self._score(system, enters, own, suite, split, level, train_set)
         if track.together:
             self.cells += _pooled(self.cells[before:], track.together, len(list(levels(track, self.settings))))
 

@@ -106,6 +106,8 @@ class Track(Facts):
     """`data set/split`."""
     protocol: str
     shots: list[int] = [1]
+    shots_of: dict[str, list[int]] = {}
+    """Split -> its own numbers of supports, where a protocol draws other episodes for each number."""
     augmentation: list[Augmentation] = ["none"]
     """How supports are extended, a cell each; one with `synthetic` for every synthesizer that enters."""
     together: Together | None = None

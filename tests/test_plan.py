@@ -436,6 +436,13 @@ def test_supports_as_they_are_have_one_run_and_every_run_is_compared_with_it():
         assert tuple(int(Path(path).stem[4:]) for path, *_ in cell.reference) == run
 
 
+def test_a_split_may_be_for_some_numbers_of_supports_alone():
+    found = plan("lite", suites="pascal5i")
+    jobs = {tuple(job.shots) for job in scored(found) if job.tested_on == "pascal5i-fold0-hsnet_one"}
+    shots = {(cell.split, cell.shots) for cell in found.cells if cell.protocol == "hsnet"}
+    assert (jobs, shots) == ({(1,)}, {("hsnet_one", 1), ("hsnet", 5)})
+
+
 def test_synthesizers_that_are_named_alone_extend_supports():
     found = plan("lite", suites="augmentation", systems="osvos-narrow,osmis-narrow")
     several = [job.augmentation for job in values(found, "evaluate") if job.tested_on == "davis17-val"]

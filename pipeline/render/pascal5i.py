@@ -1,8 +1,9 @@
 """PASCAL-5i (Shaban et al. 2017): episodes of one fold, as positions in the VOC gallery, under a named protocol.
 
 Test splits: `oslsm`, the benchmark of 1,000 tuples, warped to 500 x 500; `k_sweep`, the same with ten supports each;
-`oslsm_original`, the same at their own size; `sgone_swapped`, `hsnet`, `pfenet_repri`, `cofcn_all` and `five_way` as
-those papers' code has them; and `base_val`, drawn like the benchmark, but of base classes, to choose among trainings.
+`oslsm_original`, the same at their own size; `sgone_swapped`, `hsnet` (`hsnet_one` with one support, which is another
+drawing), `pfenet_repri`, `cofcn_all` and `five_way` as those papers' code has them; and `base_val`, drawn like the
+benchmark, but of base classes, to choose among trainings.
 The split `train` holds base classes alone: of an image that shows a novel one too, that one is background.
 
 No support is without its class: small objects are no items, so that a mask seldom vanishes when it is shrunk; those of
@@ -86,6 +87,7 @@ def renderer(
         "base_val": Seen(warp, "background", 5),
         "sgone_swapped": Seen(None, "background", 1),
         "hsnet": Seen(hsnet_warp, "keep", 5),
+        "hsnet_one": Seen(hsnet_warp, "keep", 1),
         "pfenet_repri": Seen("square", "keep", 5),
         "cofcn_all": Seen(None, "keep", 5),
         "five_way": Seen(None, "keep", 5),
@@ -93,7 +95,7 @@ def renderer(
     if split not in frames:
         raise UserError(f"PASCAL-5i has no split '{split}'; {nearest(split, ['train', *frames])}")
     seen = frames[split]
-    stored = seen.supports if supports is None or split in ("sgone_swapped", "five_way") else supports
+    stored = seen.supports if supports is None or split in ("sgone_swapped", "hsnet_one", "five_way") else supports
     if short not in SHORT:
         raise UserError(f"short={short}: too few images are an error, or give fewer supports; {nearest(short, SHORT)}")
     if ways_from not in WAYS_FROM:
@@ -128,6 +130,8 @@ class _Choice:
 
     def hsnet(self, supports: int) -> list[Tuple]:
         return protocols.hsnet(self._items(novel(self.fold), hsnet_items(self.fold)), supports=supports)
+
+    hsnet_one = hsnet
 
     def pfenet_repri(self, supports: int) -> list[Tuple]:
         items, shown = self._shown(novel(self.fold), self.least_pixels), self._shown(novel(self.fold), 1)

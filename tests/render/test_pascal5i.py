@@ -29,6 +29,7 @@ TESTS = (
     "base_val",
     "sgone_swapped",
     "hsnet",
+    "hsnet_one",
     "pfenet_repri",
     "cofcn_all",
     "five_way",
@@ -80,6 +81,7 @@ def test_the_frames_and_void_rules_are_the_protocols(complete: Path, sample: Pat
         "base_val": (500, None, "background", 5, 1),
         "sgone_swapped": (None, None, "background", 1, 1),
         "hsnet": (400, None, "keep", 5, 1),
+        "hsnet_one": (400, None, "keep", 1, 1),
         "pfenet_repri": ("square", None, "keep", 5, 1),
         "cofcn_all": (None, None, "keep", 5, 1),
         "five_way": (None, None, "keep", 5, 5),
@@ -94,14 +96,17 @@ def test_original_and_swapped_are_the_benchmark_s_tuples(complete: Path) -> None
     assert swapped == [(cls, supports[0], [query]) for cls, query, supports in ours]
 
 
+@pytest.mark.parametrize(("split", "shots"), [("hsnet_one", 1), ("hsnet", 5)])
 @pytest.mark.parametrize("fold", range(4))
-def test_hsnet_goes_round_its_list_and_draws_from_numpy_s_legacy_generator(complete: Path, fold: int) -> None:
-    drawn, items = named(complete, table(complete, "hsnet", fold)), hsnet_items(fold)
+def test_hsnet_goes_round_its_list_and_draws_from_numpy_s_legacy_generator(
+    complete: Path, fold: int, split: str, shots: int
+) -> None:
+    drawn, items = named(complete, table(complete, split, fold)), hsnet_items(fold)
     assert [(query, cls) for cls, query, _ in drawn] == [tuple(items[i % len(items)]) for i in range(1000)]
     np.random.seed(0)  # as its code does, which draws from the global generator
     for cls, query, supports in drawn[:100]:
         images, plain = [item.image for item in items if item.cls == cls], []
-        while len(plain) < 5:
+        while len(plain) < shots:
             plain += [name for name in np.random.choice(images, 1, replace=False) if name != query]
         assert supports == plain
 

@@ -74,6 +74,8 @@ class Section:
     recorded: list[tuple[Recorded, Row]]
     sizes: list[Size]
     speeds: list[Speed]
+    classes: dict[int, str]
+    """Names of the classes that any system was scored on, by their numbers."""
     per_class: list[PerClass]
 
 
@@ -174,6 +176,7 @@ def _section(suite: Suite, job: ReportJob, found: Sequence[Entry], judged: list[
     published = read_published(Path(suite.published))
     recorded = [(row, row.row(suite.name, published)) for row in read_recorded(Path(suite.recorded))]
     sound = [cell for cell in cells if not failures(cell)]
+    averaged = per_class(suite, sound) if suite.classes else []
     levels = [(plot.title, at_levels(plot, sound)) for plot in suite.figures if isinstance(plot, Levels)]
     return Section(
         suite=suite,
@@ -200,7 +203,8 @@ def _section(suite: Suite, job: ReportJob, found: Sequence[Entry], judged: list[
         recorded=recorded,
         sizes=sizes(suite, sound) if suite.parameters else [],
         speeds=speeds(suite, sound),
-        per_class=per_class(suite, sound) if suite.classes else [],
+        classes={n: name for n, name in suite.classes.items() if any(n in each.values for each in averaged)},
+        per_class=averaged,
     )
 
 

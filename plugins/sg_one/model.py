@@ -45,6 +45,8 @@ def build(
     batch: int = 1,
     learning_rate: float = 1e-5,
     scratch_rate: float = 5e-4,
+    guide_rate: float = 10,
+    bias_rate: float = 2,
     momentum: float = 0.99,
     decay: float = 5e-4,
     weights: Mapping[str, Mapping[str, Tensor]] | None = None,
@@ -55,7 +57,7 @@ def build(
     VGG-16's. A support that is `separate` has a trunk and a g of its own; `concat` gives it the mask and its inverse as
     two more channels, whose filters start as `extra_inputs` says. `segmentation`: `joined` with the guidance branch,
     `alone` beside it, or `none`. `scratch_rate` is the learning rate of a trunk, and of all the rest, without published
-    weights.
+    weights; `guide_rate` and `bias_rate` are factors of it in the convolution g and in biases.
     """
     if support_input == "concat" and support == "shared":
         raise UserError(
@@ -89,6 +91,8 @@ def build(
             samples=samples,
             batch=batch,
             learning_rate=scratch_rate if published is None else learning_rate,
+            guide_rate=guide_rate,
+            bias_rate=bias_rate,
             momentum=momentum,
             decay=decay,
             void=void_train,

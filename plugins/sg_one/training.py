@@ -1,4 +1,4 @@
-"""Training of SG-One: cross entropy of two channels, three void rules, and the four rates of the authors' code."""
+"""Training of SG-One: cross entropy of two channels, three void rules, and rates by group."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -54,11 +54,11 @@ def labels(masks: Tensor, void: Void) -> Tensor:
     return masks.masked_fill(masks == VOID, 1 if void == "foreground" else 0).long()
 
 
-def rate_groups(module: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
-    """Every parameter in one of four groups: biases learn twice as fast as weights, the convolution g ten times."""
+def rate_groups(module: nn.Module, learning_rate: float, guide: float, bias: float) -> list[dict[str, Any]]:
+    """Every parameter in a group by its rate: that of weights, times `guide` in the convolution g, `bias` in biases."""
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
-        factor = (10.0 if "guide" in name.split(".") else 1.0) * (2.0 if name.endswith("bias") else 1.0)
+        factor = (guide if "guide" in name.split(".") else 1.0) * (bias if name.endswith("bias") else 1.0)
         groups.setdefault(factor, []).append(parameter)
     return [{"params": found, "lr": factor * learning_rate} for factor, found in sorted(groups.items())]
 
@@ -73,6 +73,8 @@ class Segment(Supervised):
         samples: int,
         batch: int,
         learning_rate: float,
+        guide_rate: float,
+        bias_rate: float,
         momentum: float,
         decay: float,
         void: Void,
@@ -84,6 +86,6 @@ class Segment(Supervised):
             samples=samples,
             batch=batch,
             optimizer=lambda losses: torch.optim.SGD(
-                rate_groups(losses, learning_rate), momentum=momentum, weight_decay=decay
+                rate_groups(losses, learning_rate, guide_rate, bias_rate), momentum=momentum, weight_decay=decay
             ),
         )

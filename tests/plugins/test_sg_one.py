@@ -356,7 +356,7 @@ def test_a_batch_of_two_is_the_mean_of_two_batches_of_one():
 @pytest.mark.parametrize("name", [None, "concat", "no_seg_branch"])
 def test_every_parameter_learns_at_one_of_four_rates(name):
     network = variant(name) if name else small()
-    groups = rate_groups(network, 1e-5)
+    groups = rate_groups(network, 1e-5, 10, 2)
     names = {id(p): n for n, p in network.named_parameters()}
     rates = {names[id(p)]: round(group["lr"] / 1e-5) for group in groups for p in group["params"]}
     assert sum(len(group["params"]) for group in groups) == len(rates) == len(names)
@@ -371,6 +371,12 @@ def test_the_optimizer_is_that_of_the_authors_code():
     groups = stage.state()["optimizer"]["param_groups"]
     assert {(g["momentum"], g["weight_decay"]) for g in groups} == {(0.99, 5e-4)}
     assert [g["lr"] for g in groups] == pytest.approx([1e-5, 2e-5, 1e-4, 2e-4])
+
+
+def test_the_papers_rate_is_one_for_all():
+    (stage,) = variant("paper_rate").stages
+    stage.setup(CPU, torch.float32)
+    assert [g["lr"] for g in stage.state()["optimizer"]["param_groups"]] == [5e-4]
 
 
 def test_a_trunk_from_scratch_learns_faster():

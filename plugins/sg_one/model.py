@@ -17,7 +17,7 @@ from pipeline.errors import UserError
 from pipeline.layers.masked_pooling import cosine_map, masked_mean
 from pipeline.segmenter import Frame, Prediction, Segmenter, Supports
 from plugins.sg_one.layers import Guidance, Head, Interaction, Segmentation
-from plugins.sg_one.training import Segment, Void
+from plugins.sg_one.training import Channels, Segment, Void
 from plugins.sg_one.trunks import Backbone, ExtraInputs, trunk
 
 Input = Literal["image", "masked", "concat"]
@@ -41,6 +41,7 @@ def build(
     exit_padding: int = 1,
     shots: Shots = "average",
     void_train: Void = "ignore",
+    channels: Channels = "rgb",
     samples: int = 100_000,
     batch: int = 1,
     learning_rate: float = 1e-5,
@@ -72,13 +73,13 @@ def build(
 
     query = guidance(3)
     own = guidance(5 if support_input == "concat" else 3) if support == "separate" else None
-    channels, few = query.trunk.channels, 128 // width
+    inputs, few = query.trunk.channels, 128 // width
     joined = segmentation == "joined"
     network = SgOne(
         query=query,
         support=own,
-        segmentation=None if segmentation == "none" else Segmentation(channels, few, joined=joined, relu=relu),
-        head=Head(channels[2] if segmentation == "none" else few, few, exit_padding=exit_padding),
+        segmentation=None if segmentation == "none" else Segmentation(inputs, few, joined=joined, relu=relu),
+        head=Head(inputs[2] if segmentation == "none" else few, few, exit_padding=exit_padding),
         support_input=support_input,
         pooling=pooling,
         similarity=similarity,
@@ -96,6 +97,7 @@ def build(
             momentum=momentum,
             decay=decay,
             void=void_train,
+            channels=channels,
         ),
     )
     return network

@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from plugins.sg_one.model import SgOne
 
 Void = Literal["ignore", "background", "foreground"]
+Channels = Literal["rgb", "bgr_training"]
 
 
 class PixelLoss(nn.Module):
     """The loss of episodes with one support and one query each."""
 
-    def __init__(self, network: "SgOne", void: Void) -> None:
-        """`void` says what void pixels of both masks are; those that are ignored are no part of a support's object."""
+    def __init__(self, network: "SgOne", void: Void, channels: Channels = "rgb") -> None:
+        """`void` says what void pixels of both masks are; those that are ignored are no part of a support's object.
+
+        `bgr_training` shows the network blue where tests show it red, as the authors' loaders do.
+        """
         super().__init__()
-        self.network, self.void = network, void
+        self.network, self.void, self.channels = network, void, channels
 
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
         """Mean cross entropy over the pixels of each episode, then over episodes; and the mean IoU, to watch."""
@@ -30,7 +34,8 @@ class PixelLoss(nn.Module):
         assert support.masks is not None
         assert query.masks is not None
         truth = labels(query.masks, self.void)
-        logits = self.network(query.images, support.images, labels(support.masks, self.void) == 1)
+        images, supports = (f.images.flip(1) if self.channels == "bgr_training" else f.images for f in (query, support))
+        logits = self.network(images, supports, labels(support.masks, self.void) == 1)
         with torch.no_grad():
             counted, found = truth != VOID, logits[:, 1] > logits[:, 0]
             union = ((found | (truth == 1)) & counted).sum((1, 2))
@@ -78,10 +83,11 @@ class Segment(Supervised):
         momentum: float,
         decay: float,
         void: Void,
+        channels: Channels,
     ) -> None:
         """`decay` is that of all parameters, biases too; a batch needs images of one size."""
         super().__init__(
-            PixelLoss(network, void),
+            PixelLoss(network, void, channels),
             name="segment",
             samples=samples,
             batch=batch,

@@ -335,6 +335,16 @@ def test_void_of_a_support_belongs_to_its_object_in_the_faithful_rule_alone(void
     assert seen[0].equal(torch.isin(masks, torch.tensor(sorted(inside), dtype=torch.uint8)))
 
 
+def test_training_may_read_blue_first_as_the_authors_do_and_tests_read_red_first():
+    network, batch = small(), episodes()
+    (support,), (query,) = batch.supports.frames, batch.queries
+    turned = [replace(frame, images=frame.images.flip(1)) for frame in (support, query)]
+    swapped = Batch(replace(batch.supports, frames=(turned[0],)), (turned[1],))
+    losses = [PixelLoss(network, "ignore", channels) for channels in ("rgb", "bgr_training")]
+    assert losses[1](batch)["loss"] == losses[0](swapped)["loss"] != losses[0](batch)["loss"]
+    assert probabilities(small(channels="bgr_training"), batch).equal(probabilities(small(), batch))
+
+
 def test_the_loss_is_cross_entropy_over_the_pixels_that_count():
     torch.manual_seed(0)
     logits, truth = torch.randn(1, 2, 5, 6), torch.randint(2, (1, 5, 6))

@@ -33,6 +33,7 @@ def build(
     classes: int = 1000,
     preparation: Preparation = "torchvision",
     support_side: int = 224,
+    support_crop: bool = False,
     support_input: SupportInput = "masked",
     mask_filters: Extra = "zeros",
     param_head: Literal["hash", "dense"] = "hash",
@@ -81,6 +82,7 @@ def build(
         else dense_head(scores, outputs, scale=hash_scale),
         segmentation=segmentation,
         side=support_side,
+        crop=support_crop,
         support_input=support_input,
         preparation=preparation,
         sigmoid=sigmoid,
@@ -130,21 +132,29 @@ class Oslsm(Segmenter):
         head: Hashing | nn.Linear,
         segmentation: Fcn32 | FcnAlexNet,
         side: int,
+        crop: bool,
         support_input: SupportInput,
         preparation: Preparation,
         sigmoid: Literal["after", "before"],
     ) -> None:
-        """Two branches without common weights; `side` of the supports in pixels."""
+        """Two branches without common weights; `side` of the supports in pixels, cut to their object by `crop`."""
         super().__init__()
         self.conditioning = Conditioning(classifier=conditioning, head=head)
         self.segmentation = segmentation
-        self.side, self.support_input, self.preparation, self.sigmoid = side, support_input, preparation, sigmoid
+        self.side, self.crop, self.support_input = side, crop, support_input
+        self.preparation, self.sigmoid = preparation, sigmoid
         self.register_buffer("pretrained", torch.zeros((), dtype=torch.bool))
 
     def condition(self, frame: Frame, number: int, void: VoidRule = "background") -> Tensor:
         """Theta (B, 4097) from the B supports of `frame`, for object `number`."""
         pictures = support_pictures(
-            frame, number, side=self.side, source=self.support_input, preparation=self.preparation, void=void
+            frame,
+            number,
+            side=self.side,
+            source=self.support_input,
+            preparation=self.preparation,
+            void=void,
+            crop=self.crop,
         )
         theta: Tensor = self.conditioning(pictures)
         return theta

@@ -31,18 +31,27 @@ def prepared(images: Tensor, preparation: Preparation) -> Tensor:
 
 
 def support_pictures(
-    frame: Frame, number: int, *, side: int, source: SupportInput, preparation: Preparation, void: VoidRule
+    frame: Frame,
+    number: int,
+    *,
+    side: int,
+    source: SupportInput,
+    preparation: Preparation,
+    void: VoidRule,
+    crop: bool = False,
 ) -> Tensor:
     """Supports at (B, C, `side`, `side`), whatever their shape: images bilinear, masks nearest (specification, 2.5).
 
-    `masked`: C = 3, and pixels outside object `number` are 0, the mean colour; the object is not cut out. `rgbm4`:
-    C = 4, the whole picture and the mask. `UserError` where a mask that shows the object loses all of it.
+    `masked`: C = 3, and pixels outside object `number` are 0, the mean colour. `rgbm4`: C = 4, the whole picture and
+    the mask. `crop`: of either only the object's bounding box is seen. `UserError` where a mask that shows the object
+    loses all of it.
     """
     assert frame.masks is not None
     shown = objects(frame.masks, number, void)
-    mask = F.interpolate(shown.unsqueeze(1).float(), (side, side), mode="nearest-exact")
+    pieces = _boxes(frame.images, shown) if crop else [(frame.images, shown)]
+    mask = torch.cat([F.interpolate(m.unsqueeze(1).float(), (side, side), mode="nearest-exact") for _, m in pieces])
     _check(frame, shown, mask, side)
-    images = F.interpolate(frame.images.float(), (side, side), mode="bilinear")
+    images = torch.cat([F.interpolate(image.float(), (side, side), mode="bilinear") for image, _ in pieces])
     pictures = prepared(images, preparation)
     return torch.cat([pictures, mask], 1) if source == "rgbm4" else pictures * mask
 
@@ -57,6 +66,18 @@ def shows(frame: Frame, number: int) -> Tensor:
     """Which of the B supports have a pixel of object `number`: bool (B,)."""
     assert frame.masks is not None
     return (frame.masks == number).flatten(1).any(1)
+
+
+def _boxes(images: Tensor, shown: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Each image (1, 3, h, w) and mask (1, h, w), cut to what bounds its object; whole where it shows none."""
+    found = []
+    for row in range(len(images)):
+        image, mask = images[row : row + 1], shown[row : row + 1]
+        if mask.any():
+            (top, left), (bottom, right) = (edge.tolist() for edge in mask[0].nonzero().aminmax(dim=0))
+            image, mask = (part[..., top : bottom + 1, left : right + 1] for part in (image, mask))
+        found.append((image, mask))
+    return found
 
 
 def _check(frame: Frame, shown: Tensor, mask: Tensor, side: int) -> None:

@@ -181,6 +181,18 @@ def test_void_rules_of_a_support(void, pixels):
     assert int(found[:, 3].sum()) == pixels
 
 
+def test_a_support_may_be_cut_to_its_object():
+    masks = torch.zeros(2, 8, 9, dtype=torch.uint8)
+    masks[0, 2, 3] = masks[0, 5, 7] = 1  # of the second support nothing is cut, since it shows no object
+    support = Frame(torch.randint(256, (2, 3, 8, 9), dtype=torch.uint8), masks, ("a", "b"))
+    options = {"side": 6, "source": "rgbm4", "preparation": "torchvision", "void": "background"}
+    box = Frame(support.images[:1, :, 2:6, 3:8], masks[:1, 2:6, 3:8], ("a",))
+    found = support_pictures(support, 1, crop=True, **options)
+    assert found[:1].equal(support_pictures(box, 1, **options))
+    assert found[1:].equal(support_pictures(support, 1, **options)[1:])
+    assert not small(support_crop=True).condition(support, 1).equal(small().condition(support, 1))
+
+
 def test_an_object_that_vanishes_in_resizing_is_one_line():
     masks = torch.zeros(1, 99, 99, dtype=torch.uint8)
     masks[0, 50, 51] = 1

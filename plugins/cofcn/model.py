@@ -23,7 +23,7 @@ from pipeline.segmenter import VOID, Frame, Prediction, Segmenter, Supports
 from plugins.cofcn.heads import Fused, Fusion, Scored
 from plugins.cofcn.streams import Stream, Stride8, Stride32
 from plugins.cofcn.supports import GREY, Conditioning
-from plugins.cofcn.training import Segment
+from plugins.cofcn.training import Segment, Void
 
 Shape = Literal["sg_one", "revolver", "guided"]
 
@@ -37,6 +37,7 @@ def build(
     dilation: int = 11,
     annotation: float = 128,
     deviation: float = 0.001,
+    void_train: Void = "ignore",
     samples: int = 100_000,
     batch: int = 1,
     learning_rate: float = 1e-5,
@@ -85,6 +86,7 @@ def build(
             bias_rate=bias_rate if shape == "sg_one" else 1,
             momentum=momentum,
             decay=decay,
+            void=void_train,
         ),
     )
     return network

@@ -1,7 +1,7 @@
-"""Training of co-FCN: pixel cross entropy without void, by SGD at a constant rate (specification of both shapes)."""
+"""Training of co-FCN: pixel cross entropy, by SGD at a constant rate (specification of both shapes)."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,26 +13,31 @@ from pipeline.train.supervised import Supervised
 if TYPE_CHECKING:
     from plugins.cofcn.model import CoFcn
 
+Void = Literal["ignore", "background"]
+
 
 class PixelLoss(nn.Module):
     """The loss of episodes with one support and one query."""
 
-    def __init__(self, network: "CoFcn") -> None:
-        """Of `network`'s logits."""
+    def __init__(self, network: "CoFcn", void: Void) -> None:
+        """`void` says what void pixels of both masks are; those that are ignored are in neither of a support's maps."""
         super().__init__()
-        self.network = network
+        self.network, self.void = network, void
 
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Cross entropy of two classes, the mean over all pixels but void ones; and the pooled IoU, to watch."""
+        """Cross entropy of two classes, the mean over all pixels that count; and the pooled IoU, to watch."""
         (support,), (query,) = batch.supports.frames, batch.queries
         assert support.masks is not None
         assert query.masks is not None
-        logits = self.network(query.images, support.images, support.masks)
-        truth = query.masks.long()
+        support_masks, truth = (
+            masks.masked_fill(masks == VOID, 0) if self.void == "background" else masks
+            for masks in (support.masks, query.masks)
+        )
+        logits = self.network(query.images, support.images, support_masks)
         with torch.no_grad():
             found, true = (logits[:, 1] > logits[:, 0]) & (truth != VOID), truth == 1
             iou = (found & true).sum() / (found | true).sum().clamp(min=1)
-        return {"loss": F.cross_entropy(logits, truth, ignore_index=VOID), "iou": iou}
+        return {"loss": F.cross_entropy(logits, truth.long(), ignore_index=VOID), "iou": iou}
 
 
 def rate_groups(module: nn.Module, learning_rate: float, conv: float, bias: float) -> list[dict[str, Any]]:
@@ -58,10 +63,11 @@ class Segment(Supervised):
         bias_rate: float,
         momentum: float,
         decay: float,
+        void: Void,
     ) -> None:
         """A batch of more than one episode needs images of one size."""
         super().__init__(
-            PixelLoss(network),
+            PixelLoss(network, void),
             name="segment",
             samples=samples,
             batch=batch,

@@ -20,7 +20,7 @@ from pipeline.layers.vgg import he_convolution, normalized
 from pipeline.segmenter import VOID, Frame, Prediction, Segmenter, Supports
 from plugins.pl_seg.crf import Kernels, refine
 from plugins.pl_seg.layers import Fusion, Trunk8, similarities
-from plugins.pl_seg.training import Segment
+from plugins.pl_seg.training import Segment, Void
 
 
 def build(
@@ -33,6 +33,7 @@ def build(
     momentum: float = 0.99,
     decay: float = 5e-4,
     prototype_loss: float = 1,
+    void_train: Void = "ignore",
     crf: bool = False,
     crf_iterations: int = 5,
     crf_grid: int = 40,
@@ -71,6 +72,7 @@ def build(
             momentum=momentum,
             decay=decay,
             prototype_loss=prototype_loss,
+            void=void_train,
         ),
     )
     return network

@@ -1,7 +1,7 @@
 """Training of the reconstruction: pixel cross entropy of the segmentor and of the prototypes, together."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,23 +13,31 @@ from pipeline.train.supervised import Supervised
 if TYPE_CHECKING:
     from plugins.pl_seg.model import PlSeg
 
+Void = Literal["ignore", "background"]
+
 
 class JointLoss(nn.Module):
     """The loss of episodes with one support and one query."""
 
-    def __init__(self, network: "PlSeg", prototype_loss: float) -> None:
-        """`prototype_loss` is the weight of the softmax over negative distances."""
+    def __init__(self, network: "PlSeg", prototype_loss: float, void: Void) -> None:
+        """`prototype_loss` weighs the softmax over negative distances; `void` says what void pixels of both masks are.
+
+        Those that are ignored belong to no prototype.
+        """
         super().__init__()
-        self.network, self.prototype_loss = network, prototype_loss
+        self.network, self.prototype_loss, self.void = network, prototype_loss, void
 
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Cross entropy, the mean over all pixels but void ones; both its parts, and the pooled IoU, to watch."""
+        """Cross entropy, the mean over all pixels that count; both its parts, and the pooled IoU, to watch."""
         (support,), (query,) = batch.supports.frames, batch.queries
         assert support.masks is not None
         assert query.masks is not None
-        found = self.network(query.images, support.images, support.masks)
-        truth = query.masks.long()
-        segmented, compared = (F.cross_entropy(logits, truth, ignore_index=VOID) for logits in found)
+        support_masks, truth = (
+            masks.masked_fill(masks == VOID, 0) if self.void == "background" else masks
+            for masks in (support.masks, query.masks)
+        )
+        found = self.network(query.images, support.images, support_masks)
+        segmented, compared = (F.cross_entropy(logits, truth.long(), ignore_index=VOID) for logits in found)
         with torch.no_grad():
             here, true = (found[0][:, 1] > found[0][:, 0]) & (truth != VOID), truth == 1
             iou = (here & true).sum() / (here | true).sum().clamp(min=1)
@@ -50,10 +58,11 @@ class Segment(Supervised):
         momentum: float,
         decay: float,
         prototype_loss: float,
+        void: Void,
     ) -> None:
         """A batch of more than one episode needs images of one size."""
         super().__init__(
-            JointLoss(network, prototype_loss),
+            JointLoss(network, prototype_loss, void),
             name="segment",
             samples=samples,
             batch=batch,

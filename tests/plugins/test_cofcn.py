@@ -10,7 +10,7 @@ from toys import random_batch
 from pipeline.layers.vgg import DEVIATION, normalized
 from pipeline.layers.vgg16 import Vgg16
 from pipeline.memory import Memory
-from pipeline.segmenter import Supports
+from pipeline.segmenter import Batch, Supports
 from plugins.cofcn.heads import Fused
 from plugins.cofcn.model import CoFcn, build
 from plugins.cofcn.training import PixelLoss, rate_groups
@@ -186,8 +186,17 @@ def test_void_is_left_out_of_the_loss():
     chances = network(query.images, support.images, support.masks).softmax(1)
     plain = -torch.stack([chances[0, value][query.masks[0] == value].log().sum() for value in (0, 1)]).sum()
     counted = (query.masks != 255).sum()
-    torch.testing.assert_close(PixelLoss(network)(batch)["loss"], plain / counted)
+    torch.testing.assert_close(PixelLoss(network, "ignore")(batch)["loss"], plain / counted)
     assert counted == 48 * 60
+
+
+def test_void_may_count_as_background():
+    network, batch = small().eval(), random_batch(supports=[(40, 56)], queries=[(50, 60)], void=True, batch=1)
+    cleared = [
+        replace(f, masks=f.masks.masked_fill(f.masks == 255, 0)) for f in (*batch.supports.frames, *batch.queries)
+    ]
+    plain = Batch(Supports((cleared[0],), 1), (cleared[1],))
+    assert PixelLoss(network, "background")(batch)["loss"] == PixelLoss(network, "ignore")(plain)["loss"]
 
 
 def test_every_parameter_is_in_one_group_with_sg_ones_rates():
@@ -210,7 +219,7 @@ def test_the_released_shapes_have_a_schedule_of_their_own():
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_parameter_learns(name):
     network = small(name).train()
-    PixelLoss(network)(episode(0, 1))["loss"].backward()
+    PixelLoss(network, "ignore")(episode(0, 1))["loss"].backward()
     for parameter_name, parameter in network.named_parameters():
         assert parameter.grad.isfinite().all(), parameter_name
         assert parameter.grad.any(), parameter_name

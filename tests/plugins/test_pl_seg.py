@@ -10,7 +10,7 @@ from toys import random_batch
 
 from pipeline.layers.vgg16 import Vgg16
 from pipeline.memory import Memory
-from pipeline.segmenter import Supports
+from pipeline.segmenter import Batch, Supports
 from plugins.pl_seg.crf import Kernels, refine
 from plugins.pl_seg.layers import Trunk8, similarities
 from plugins.pl_seg.model import PlSeg, build
@@ -216,13 +216,22 @@ def test_the_loss_is_that_of_both_parts_without_void():
         chances = logits.softmax(1)
         wrong = [-chances[0, value][query.masks[0] == value].log().sum() for value in (0, 1)]
         plain.append(sum(wrong) / (48 * 60))
-    found = JointLoss(network, 0.5)(batch)
+    found = JointLoss(network, 0.5, "ignore")(batch)
     torch.testing.assert_close(found["loss"], plain[0] + 0.5 * plain[1])
+
+
+def test_void_may_count_as_background():
+    network, batch = small().eval(), random_batch(supports=[(40, 56)], queries=[(50, 60)], void=True, batch=1)
+    cleared = [
+        replace(f, masks=f.masks.masked_fill(f.masks == 255, 0)) for f in (*batch.supports.frames, *batch.queries)
+    ]
+    plain = Batch(Supports((cleared[0],), 1), (cleared[1],))
+    assert JointLoss(network, 1, "background")(batch)["loss"] == JointLoss(network, 1, "ignore")(plain)["loss"]
 
 
 def test_every_parameter_learns():
     network = small().train()
-    JointLoss(network, 1)(episode(0, 1))["loss"].backward()
+    JointLoss(network, 1, "ignore")(episode(0, 1))["loss"].backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.any(), name

@@ -264,10 +264,11 @@ def count_gpus() -> int:
 
 
 def _at_home(system: System, enters: Enters, track: Track) -> bool:
-    """Whether the system is trained on what the track names, or has no other training set there."""
+    """Whether the system is trained on what the track names, or, where it never is, on the first of its sets there."""
     other = [each for each in system.facts.enters if (each.suite, each.track) == (enters.suite, enters.track)]
-    sets = {each.trained_on or track.trained_on for each in other if _chosen(system, each)}
-    return len(sets) == 1 or (enters.trained_on or track.trained_on) == track.trained_on
+    sets = [each.trained_on or track.trained_on for each in other if _chosen(system, each)]
+    home = track.trained_on if track.trained_on in sets else sets[0]
+    return (enters.trained_on or track.trained_on) == home
 
 
 def _chosen(system: System, enters: Enters) -> bool:

@@ -349,6 +349,23 @@ def test_levels_scored_together_are_a_cell_beside_their_own(toys):
     assert not [cell for cell in part.cells if cell.system == "toy_trained" and cell.dataset == "clutter"]
 
 
+def test_the_first_of_a_systems_training_sets_goes_without_saying_where_the_tracks_own_is_none_of_them():
+    cells = [cell for cell in plan("lite", suites="pascal5i").cells if cell.dataset == "pascal5i"]
+    found = {cell.trained_on: cell.home for cell in cells if (cell.system, cell.split) == ("hsnet", "hsnet")}
+    assert found == {"pascal5i": True, "pascal5i_items_10582": False}
+
+
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [("voc_sbd_5953", "items_10582"), ("single_class_5953", "trainaug_10582")],
+)
+def test_training_lists_of_pascal_are_compared_under_one_sampler(small, large):
+    jobs = plan("lite", suites="pascal5i").jobs["render"]
+    given = [jobs[f"data/episodes/lite/pascal5i_{name}-fold1/train.json"].values.parameters for name in (small, large)]
+    assert [each["list"] for each in given] == ["voc_sbd_5953", "trainaug_10582"]
+    assert given[0] | {"list": "trainaug_10582"} == given[1]
+
+
 MISTAKES = {
     "needs without a system": (
         ("toy_two_stages", "toy_trained", "toy_traned"),

@@ -48,6 +48,8 @@ class Table:
     support_fit: Fit = None
     void: Void = "keep"
     """What void pixels of the masks become; `foreground` is object 1."""
+    support_void: Literal["way"] | None = None
+    """What those of supports become instead: the object of the support's own way."""
     ignored: Sequence[int] = ()
     """Values of the masks that are void too."""
     facts: Mapping[str, int] = field(default_factory=dict)
@@ -67,6 +69,7 @@ class Table:
                 "fit": self.fit,
                 "support_fit": self.support_fit,
                 "void": self.void,
+                "support_void": self.support_void,
                 "ignored": list(self.ignored),
             },
             shard=SHARD,
@@ -88,6 +91,7 @@ class TableReader:
         self._fit: Fit = attributes["fit"]
         self._support_fit: Fit = attributes["support_fit"]
         self._ways, self._void = int(attributes["ways"]), str(attributes["void"])
+        self._void_is_way = attributes["support_void"] == "way"
         self._ignored: list[int] = attributes["ignored"]
 
     @property
@@ -101,7 +105,7 @@ class TableReader:
         classes = used["classes"]
         if len({tuple(len(used[name][row]) for name in used) for row in range(len(classes))}) > 1:
             raise UserError("episodes with different numbers of frames or objects cannot go side by side: set batch: 1")
-        supports = self._frames(used["supports"], classes, self._support_fit)
+        supports = self._frames(used["supports"], classes, self._support_fit, void_is_way=self._void_is_way)
         queries = self._frames(used["queries"], classes, self._fit)
         return Batch(
             Supports(supports, len(classes[0]), self._ways),
@@ -109,17 +113,19 @@ class TableReader:
             torch.from_numpy(np.stack(classes).astype(np.int64)),
         )
 
-    def _frames(self, positions: list[NDArray[Any]], classes: list[NDArray[Any]], fit: Fit) -> tuple[Frame, ...]:
+    def _frames(
+        self, positions: list[NDArray[Any]], classes: list[NDArray[Any]], fit: Fit, *, void_is_way: bool = False
+    ) -> tuple[Frame, ...]:
         return tuple(
-            self._frame([row[k] for row in positions], classes, fit)
+            self._frame([row[k] for row in positions], classes, fit, k % self._ways + 1 if void_is_way else self._void)
             for k in range(len(positions[0]) if positions else 0)
         )
 
-    def _frame(self, positions: list[int], classes: list[NDArray[Any]], fit: Fit) -> Frame:
+    def _frame(self, positions: list[int], classes: list[NDArray[Any]], fit: Fit, void: str | int) -> Frame:
         images, masks, names = [], [], []
         for position, numbers in zip(positions, classes, strict=True):
             image, mask = self._gallery.picture(int(position))
-            objects = torch.from_numpy(objects_of(numbers, self._void, self._ignored)[mask])
+            objects = torch.from_numpy(objects_of(numbers, void, self._ignored)[mask])
             image_fitted, mask_fitted = fitted(torch.from_numpy(image.copy()).permute(2, 0, 1), objects, fit)
             images.append(image_fitted)
             masks.append(mask_fitted)
@@ -129,14 +135,14 @@ class TableReader:
         return Frame(torch.stack(images), torch.stack(masks), tuple(names))
 
 
-def objects_of(classes: NDArray[Any], void: str, ignored: Sequence[int] = ()) -> NDArray[np.uint8]:
+def objects_of(classes: NDArray[Any], void: str | int, ignored: Sequence[int] = ()) -> NDArray[np.uint8]:
     """(256,) what each value of a mask becomes: the k-th of `classes` object k, void as the rule says, all else 0.
 
-    `ignored` values are void.
+    A number as rule is the object that void becomes. `ignored` values stay void.
     """
     table = np.zeros(256, np.uint8)
     table[list(ignored)] = VOID
-    table[VOID] = {"keep": VOID, "background": 0, "foreground": 1}[void]
+    table[VOID] = void if isinstance(void, int) else {"keep": VOID, "background": 0, "foreground": 1}[void]
     table[classes] = np.arange(1, len(classes) + 1)
     return table
 

@@ -72,6 +72,12 @@ def test_several_classes_become_objects_in_order(gallery: Path) -> None:
     assert batch.queries[0].masks[0, 5, 5] == 2
 
 
+def test_void_of_a_support_may_be_the_object_of_its_way_and_that_of_a_query_is_not(gallery: Path) -> None:
+    batch = reader(gallery, ways=2, support_void="way").batch(rows([[0, 2, 3]], [[1]], [[9, 7]]))
+    assert [frame.masks[0, 0, 1:].unique().tolist() for frame in batch.supports.frames] == [[1], [2], [1]]
+    assert batch.queries[0].masks[0, 0, 1:].unique().tolist() == [255]
+
+
 def test_episodes_without_supports_are_queries_alone(gallery: Path) -> None:
     batch = reader(gallery).batch(rows([[-1]], [[0]], [[7]]))
     assert batch.supports.frames == ()

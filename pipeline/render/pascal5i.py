@@ -13,6 +13,7 @@ No support is without its class: small objects are no items, so that a mask seld
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,8 @@ class Seen:
     void: Void
     supports: int
     """Supports that are stored; fewer shots take the first ones."""
+    support_void: Literal["way"] | None = None
+    """As `Table` has it."""
 
 
 def renderer(
@@ -90,7 +93,7 @@ def renderer(
         "hsnet_one": Seen(hsnet_warp, "keep", 1),
         "pfenet_repri": Seen("square", "keep", 5),
         "cofcn_all": Seen(None, "keep", 5),
-        "five_way": Seen(None, "keep", 5),
+        "five_way": Seen(None, "keep", 5, support_void="way"),
     }
     if split not in frames:
         raise UserError(f"PASCAL-5i has no split '{split}'; {nearest(split, ['train', *frames])}")
@@ -177,6 +180,7 @@ def _table(view: VocView, seen: Seen, tuples: Sequence[Tuple], ways: Sequence[in
         ways=len(ways) if ways else 1,
         fit=seen.fit,
         void=seen.void,
+        support_void=seen.support_void,
         facts={
             "items": len({(drawn.cls, drawn.query) for drawn in tuples}),
             "short": int((supports < 0).any(axis=1).sum()),

@@ -86,6 +86,7 @@ def test_the_frames_and_void_rules_are_the_protocols(complete: Path, sample: Pat
         "cofcn_all": (None, None, "keep", 5, 1),
         "five_way": (None, None, "keep", 5, 5),
     }
+    assert [split for split, t in found.items() if t.support_void == "way"] == ["five_way"]
     assert table(sample, "oslsm", warp=64, supports=5).fit == table(sample, "hsnet", hsnet_warp=64).fit == 64
 
 

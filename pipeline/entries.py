@@ -40,12 +40,17 @@ def fields(system: System, enters: Enters) -> list[str]:
     return system.facts.oracle if enters.oracle is None else enters.oracle
 
 
+def chosen(system: System, enters: Enters) -> bool:
+    """Whether the entry is one of the system's variant."""
+    return enters.variants is None or (system.variant or "base") in enters.variants
+
+
 def missing_setting(system: System, settings: Settings) -> str | None:
     """The setting that has to be given for the system to take part anywhere; None where it does without."""
-    asked = [enters.given for enters in system.facts.enters]
+    asked = [enters.given for enters in system.facts.enters if chosen(system, enters)]
     if any(given is None or getattr(settings, given, None) for given in asked):
         return None
-    return asked[0]
+    return next(iter(asked), None)
 
 
 def track_of(enters: Enters, track: Track, settings: Settings) -> Track:

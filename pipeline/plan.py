@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import closure
-from pipeline.entries import check_system, fields, missing_setting, track_of
+from pipeline.entries import check_system, chosen, fields, missing_setting, track_of
 from pipeline.errors import UserError, nearest
 from pipeline.jobs.job import Job
 from pipeline.jobs.scoring import Evaluation, Found, Jobs, reference_of
@@ -266,13 +266,9 @@ def count_gpus() -> int:
 def _at_home(system: System, enters: Enters, track: Track) -> bool:
     """Whether the system is trained on what the track names, or, where it never is, on the first of its sets there."""
     other = [each for each in system.facts.enters if (each.suite, each.track) == (enters.suite, enters.track)]
-    sets = [each.trained_on or track.trained_on for each in other if _chosen(system, each)]
+    sets = [each.trained_on or track.trained_on for each in other if chosen(system, each)]
     home = track.trained_on if track.trained_on in sets else sets[0]
     return (enters.trained_on or track.trained_on) == home
-
-
-def _chosen(system: System, enters: Enters) -> bool:
-    return enters.variants is None or (system.variant or "base") in enters.variants
 
 
 def _of_profile(metric: Metric, settings: Settings) -> Metric:
@@ -283,7 +279,7 @@ def _of_profile(metric: Metric, settings: Settings) -> Metric:
 
 def _takes_part(system: System, enters: Enters, settings: Settings) -> bool:
     given = enters.given is None or bool(getattr(settings, enters.given, None))
-    return given and _chosen(system, enters) and (enters.profiles is None or settings.profile in enters.profiles)
+    return given and chosen(system, enters) and (enters.profiles is None or settings.profile in enters.profiles)
 
 
 def _cells(

@@ -51,6 +51,7 @@ class Settings(Facts):
     pascal_missing: Literal["skip", "fail"]
     pascal_masks: str
     pascal_masks_shots: Counts
+    alexnet_771: bool
     coco_folds: Folds
     runs: Annotated[int, Field(ge=1)]
     device: Literal["auto", "cpu", "cuda"]

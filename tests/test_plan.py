@@ -288,6 +288,26 @@ def test_what_a_user_gives_enters_by_its_setting_alone():
             ask()
 
 
+def test_weights_that_a_mirror_alone_has_enter_by_their_setting(tmp_path, monkeypatch):
+    monkeypatch.delenv("GLIMPSE_MIRROR", raising=False)
+    given = {"suites": "pascal5i", "systems": "oslsm-alexnet_771,logreg-alexnet_771"}
+    with pytest.raises(UserError, match="takes part only where alexnet_771 is set: add --config alexnet_771="):
+        plan("lite", **given)
+    with pytest.raises(UserError, match=r"alexnet_771=true, but there is no mirror: list alexnet_771\.pth in a mirror"):
+        plan("lite", **given, alexnet_771=True)
+    mirror, entry = tmp_path / "mirror.yaml", {"files": [], "complete": True}
+    mirror.write_text(json.dumps({"alexnet": entry}))
+    with pytest.raises(UserError, match=f"but the mirror {tmp_path} has no 'alexnet_771': list alexnet_771"):
+        plan("lite", **given, alexnet_771=True, mirror=str(tmp_path))
+    mirror.write_text(json.dumps({"alexnet_771": entry}))
+    found = plan("lite", **given, alexnet_771=True, mirror=str(tmp_path))
+    assert {(cell.system, cell.dataset) for cell in found.cells} == {
+        ("oslsm-alexnet_771", "pascal5i-fold0"),
+        ("logreg-alexnet_771", "pascal5i-fold0"),
+    }
+    assert "data/raw/real/alexnet_771.json" in found.jobs["download"]
+
+
 def test_needs_become_edges(toys):
     found = toys()
     start = "models/sample/toy_trained/clutter-n4/seed0.json"

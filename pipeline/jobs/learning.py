@@ -1,5 +1,6 @@
 """Jobs that fit networks: the trainings of systems, and the synthesizers of pairs."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -115,7 +116,21 @@ class LearningJobs(DataJobs):
         """Add the downloads of the published weights that the settings ask for: name -> manifest."""
         if self._settings.weights == "scratch" or self._settings.origin == "sample":
             return {}
+        for source in system.pretrained.values():
+            if getattr(self._settings, source, False):
+                self._check_mirror(source)
         return {name: self.download(source) for name, source in system.pretrained.items()}
+
+    def _check_mirror(self, source: str) -> None:
+        """`UserError` where the setting of a source's name says that the mirror has it, and it has not."""
+        from pipeline.download.mirror import Mirror  # here: it loads requests, for which every plan would wait
+
+        place = self._settings.mirror or os.environ.get("GLIMPSE_MIRROR", "")
+        known = {row.mirror or name for name, row in self._sources.items()}
+        if not place or not Mirror(place, known).layers(source):
+            named = ", ".join(file.file for file in self._sources[source].files)
+            where = f"the mirror {place} has no '{source}'" if place else "there is no mirror"
+            raise UserError(f"{source}=true, but {where}: list {named} in a mirror.yaml, and set mirror to its folder")
 
     def _budgeted(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Training parameters with the budget applied to those that count episodes."""

@@ -23,6 +23,8 @@ def share(device: str, quarters: int, threads: int, locks: Path = Path("work/gpu
 
     Sets torch's CPU threads to `threads`. Raises `UserError` where `cuda` is asked for and there is none.
     """
+    if threads < 1:
+        raise UserError(f"threads={threads}: a computation takes at least one")
     torch.set_num_threads(threads)
     cuda = device != "cpu" and torch.cuda.is_available()
     if device == "cuda" and not cuda:

@@ -75,12 +75,22 @@ def read_manifest(path: Path) -> Manifest:
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run snakemake, which makes it and what it describes") from None
     except ValidationError as error:
-        raise UserError(f"{path} is no manifest ({error.errors()[0]['msg']}): delete it and run snakemake") from None
+        remedy = "name another file, or, if it is one of ours, delete it and run snakemake"
+        raise UserError(f"{path} is no manifest ({error.errors()[0]['msg']}): {remedy}") from None
 
 
 def input_digests(paths: Iterable[Path]) -> dict[str, str | None]:
     """Path -> digest of each input's manifest."""
     return {path.as_posix(): read_manifest(path).digest for path in paths}
+
+
+def output_folder(path: Path) -> Path:
+    """The folder that `--output` names, made before any work is done for it; `UserError` where it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {path} ({error.strerror}): choose another folder for --output") from None
+    return path
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:

@@ -16,7 +16,7 @@ from pipeline.manifest import canonical, digest_text, write_atomic
 from pipeline.plugin import Enters, System, find_plugins, systems
 from pipeline.report.job import Cell, Metric, ReportJob
 from pipeline.report.job import Suite as ReportedSuite
-from pipeline.settings import Settings, by_profile, load_settings
+from pipeline.settings import PROFILES, Settings, by_profile, load_settings
 from pipeline.suite import (
     Split,
     Suite,
@@ -61,6 +61,17 @@ class Plan:
                 taking_part = _takes_part(system, enters, settings) and self._wanted(system)
                 if taking_part and enters.suite in self._suites:
                     self._enter(system, enters, self._suites[enters.suite])
+        self._require_part()
+
+    def _require_part(self) -> None:
+        """Every system that is named takes part: in the table, or as what extends the supports of one that is."""
+        there = {cell.system for cell in self.cells} | {Path(output).parts[3] for output in self.jobs["synthesize"]}
+        for name in self.settings.systems if self.settings.systems != ("all",) else ():
+            if name not in there:
+                raise UserError(
+                    f"the system '{name}' takes no part under the current settings ({self._current}); "
+                    f"its plugin.yaml says where it enters"
+                )
 
     def _find_synthesizers(self) -> dict[tuple[str, str], list[System]]:
         """(suite, track) -> the synthesizers that enter it; those alone that the setting `systems` names, if any."""
@@ -89,11 +100,14 @@ class Plan:
         if output not in self.jobs[stage] and stage == "texturize":
             self._texturize(output)
         if output not in self.jobs[stage]:
-            current = f"profile {self.settings.profile}, suites {', '.join(self.settings.suites)}"
-            raise UserError(
-                f"nothing makes {output} under the current settings ({current}); check the name or --config"
-            )
+            other = [name for name in PROFILES if name in Path(output).parts and name != self.settings.profile]
+            remedy = f"add --config profile={other[0]}" if other else "check the name or --config"
+            raise UserError(f"nothing makes {output} under the current settings ({self._current}); {remedy}")
         return self.jobs[stage][output]
+
+    @property
+    def _current(self) -> str:
+        return f"profile {self.settings.profile}, suites {', '.join(self.settings.suites)}"
 
     @property
     def launcher(self) -> str:
@@ -115,7 +129,10 @@ class Plan:
         """Score files of one system."""
         if system not in self.table_systems:
             self._require_setting(system)
-            raise UserError(f"no table for the system '{system}'; {nearest(system, self.table_systems)}")
+            hint = nearest(system, self.table_systems)
+            if system in self._systems:
+                hint = f"it takes no part under the current settings ({self._current})"
+            raise UserError(f"no table for the system '{system}'; {hint}")
         return sorted({path for cell in self.cells if cell.system == system for path in cell.files})
 
     def report_job(self) -> str:

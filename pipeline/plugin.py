@@ -1,6 +1,7 @@
 """A plugin is a folder below `plugins/` with plugin.yaml (facts) and model.py (`build`); no list names plugins."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from pipeline.errors import UserError, nearest
 from pipeline.job import Facts, parse
 from pipeline.settings import Profile, read_yaml
 
+Count = Annotated[int, Field(ge=1)]
 Gpu = Annotated[int, Field(ge=1, le=4)]
 """Quarters of a card; 4 means alone on it."""
 
@@ -91,7 +93,7 @@ class PluginFacts(Facts):
     """Fields of a query that only an oracle may see, in training and evaluation; marked in the table.
 
     `truth` is the query's own mask, in evaluation; others are data of their own, as suite.yaml lists them."""
-    batch: int | dict[Profile, int] = 50
+    batch: Count | dict[Profile, Count] = 50
     """Episodes side by side in evaluation."""
     gpu: Gpu = 4
     """Share of a card while training."""
@@ -153,6 +155,10 @@ def find_plugins(folder: Path = ROOT / "plugins") -> dict[str, PluginFacts]:
         if not name.isidentifier() or name != name.lower():
             raise UserError(f"plugins/{name}: rename the folder, a plugin's name is lower-case letters, digits and _")
         found[name] = parse(PluginFacts, read_yaml(path), f"plugins/{name}/plugin.yaml")
+        for variant in found[name].variants:
+            if not re.fullmatch("[a-z0-9_]+", variant) or variant == "base":
+                rule = "a variant's name is lower-case letters, digits and _, and not base, which is the plugin itself"
+                raise UserError(f"plugins/{name}/plugin.yaml: variant '{variant}': {rule}")
         _check_build(path.with_name("model.py"), found[name])
     return found
 

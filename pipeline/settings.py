@@ -1,11 +1,12 @@
 """params.yaml as a frozen typed model: the one place that reads settings, for the Snakefile alone."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from pipeline.errors import UserError, nearest
 from pipeline.job import Facts, parse
@@ -23,17 +24,25 @@ def _listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
-Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_listed), Field(min_length=1)]
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_listed), Field(min_length=1)]
-Folds = Annotated[tuple[Annotated[int, Field(ge=0, le=3)], ...], BeforeValidator(_listed), Field(min_length=1)]
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is named more than once, and would count as often; name it once")
+    return values
+
+
+_SOME, _TEXT, _ONCE = Field(min_length=1), BeforeValidator(_listed), AfterValidator(_distinct)
+Names = Annotated[tuple[str, ...], _TEXT, _SOME, _ONCE]
+Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], _TEXT, _SOME, _ONCE]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], _TEXT, _SOME, _ONCE]
+Folds = Annotated[tuple[Annotated[int, Field(ge=0, le=3)], ...], _TEXT, _SOME, _ONCE]
 
 
 class Settings(Facts):
     """All settings, resolved for one profile; params.yaml says what each is for."""
 
     profile: Profile
-    budget: Annotated[float, Field(gt=0)]
+    budget: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     suites: Names
     systems: Names
     mirror: str
@@ -98,7 +107,13 @@ def load_settings(path: Path, overrides: Mapping[str, Any]) -> Settings:
     if profile not in PROFILES:
         raise UserError(f"unknown profile '{profile}'; {nearest(str(profile), PROFILES)}")
     values = {key: by_profile(value, profile) for key, value in written.items()}
-    return parse(Settings, values | {key: _typed(value) for key, value in overrides.items()}, str(path))
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            raise UserError(
+                f"{path}: '{key}' names {', '.join(map(str, value))}; it needs {', '.join(PROFILES)}, or a value"
+            )
+    where = f"{path} or --config" if overrides else str(path)
+    return parse(Settings, values | {key: _typed(value) for key, value in overrides.items()}, where)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -308,6 +308,19 @@ def test_weights_that_a_mirror_alone_has_enter_by_their_setting(tmp_path, monkey
     assert "data/raw/real/alexnet_771.json" in found.jobs["download"]
 
 
+def test_a_system_that_takes_no_part_where_it_is_named_is_told():
+    message = "'osvos-squeezenet' takes no part under the current settings .profile sample, suites augmentation."
+    with pytest.raises(UserError, match=message):
+        plan("sample", suites="augmentation", systems="osvos-squeezenet")
+    with pytest.raises(UserError, match="no table for the system 'osvos-squeezenet'; it takes no part under"):
+        plan("sample", suites="augmentation").scores_of("osvos-squeezenet")
+
+
+def test_what_another_profile_makes_says_so():
+    with pytest.raises(UserError, match=r"nothing makes .* add --config profile=lite"):
+        plan("sample", suites="texture").find("texturize", "data/textures/lite/conv1_1.json")
+
+
 def test_needs_become_edges(toys):
     found = toys()
     start = "models/sample/toy_trained/clutter-n4/seed0.json"

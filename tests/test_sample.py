@@ -1,7 +1,9 @@
 """The sample profile of the whole project, as `make run` runs it: every cell filled, nothing from outside."""
 
 import json
+import re
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -96,6 +98,12 @@ def test_one_system_alone_has_a_table_of_its_own(project):
     project.snakemake("results/systems/siamese_unet.tsv")
     table = read(project.path / "results" / "systems" / "siamese_unet.tsv")
     assert set(table.system) == {"siamese_unet"}
+
+
+def test_the_readmes_question_about_a_row_has_an_answer(project):
+    (words,) = re.findall(r"^python -m pipeline\.report why (.*?) +#", (ROOT / "README.md").read_text(), re.MULTILINE)
+    answer = project.run(sys.executable, "-m", "pipeline.report", "why", *words.split()).stdout
+    assert "models/sample/siamese_unet/clutter-n4/seed0.json" in answer
 
 
 def test_running_it_again_does_nothing(project):

@@ -2,7 +2,7 @@
 
 import importlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,8 @@ from pipeline.scores import Columns
 from pipeline.segmenter import Batch, Frame, Prediction, Segmenter
 
 Measure = Callable[..., dict[str, Tensor]]
+ROUNDING = 1e-3
+"""How far probabilities may lie outside [0, 1]: those that are enlarged in bfloat16 do."""
 
 
 def load_measures(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, Measure]:
@@ -42,7 +44,11 @@ class Scorer:
         objects: int,
         classes: Tensor | None = None,
     ) -> None:
-        """Count one query frame of the episodes with these numbers; `classes` (B, O) become a column of their own."""
+        """Count one query frame of the episodes with these numbers; `classes` (B, O) become a column of their own.
+
+        `UserError` for a prediction of another shape than the truth's, or with probabilities outside [0, 1].
+        """
+        _check(self._system, prediction, (len(truth), objects), truth.shape[-2:])
         for name, measure in self._measures.items():
             try:
                 found = measure(prediction, truth, objects, **self._parameters[name])
@@ -70,6 +76,21 @@ class Scorer:
         self.columns[statistic].setdefault(column, []).extend(plain)
 
 
+def _check(system: str, prediction: Prediction, objects: tuple[int, int], size: Sequence[int]) -> None:
+    """Whatever has another shape might be broadcast, and counted wrong."""
+    shapes = {"probabilities": (*objects, *size), "centres": (*objects, 2), "scores": objects}
+    for name, shape in shapes.items():
+        found = getattr(prediction, name)
+        if found is not None and tuple(found.shape) != shape:
+            raise UserError(f"{system} predicts {name} of shape {tuple(found.shape)}, not {shape}: mend its `predict`")
+    if prediction.probabilities is not None and prediction.probabilities.numel():
+        low, high = (float(value) for value in prediction.probabilities.aminmax())
+        if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # NaN is neither
+            raise UserError(
+                f"{system} predicts probabilities from {low:g} to {high:g}: mend its `predict`, they lie in [0, 1]"
+            )
+
+
 def predict(segmenter: Segmenter, batch: Batch, shots: int, truth: bool = False) -> Iterator[tuple[Frame, Prediction]]:
     """Adapt to the first `shots` shots and predict every query; it is handed over without its mask.
 
@@ -77,7 +98,11 @@ def predict(segmenter: Segmenter, batch: Batch, shots: int, truth: bool = False)
     """
     state = segmenter.adapt(batch.supports.first(shots))
     blind = (_blind(query, truth) for query in batch.queries)
-    yield from zip(batch.queries, segmenter.predict(state, blind), strict=True)
+    found = segmenter.predict(state, blind)
+    if not isinstance(found, Iterable):
+        module = type(segmenter).__module__
+        raise UserError(f"{module}: predict gives a {type(found).__name__}; it must yield one prediction a query")
+    yield from zip(batch.queries, found, strict=True)
 
 
 def _blind(query: Frame, truth: bool) -> Frame:

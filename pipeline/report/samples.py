@@ -13,9 +13,6 @@ from pipeline.report.row import natural
 from pipeline.report.shown import Samples
 from pipeline.report.strips import OBJECTS, Pixels, uri
 
-EDGE = (255, 60, 0)
-"""Of what the mask of a sample encloses, in the colour of no object."""
-
 
 @dataclass(frozen=True)
 class SampleRow:

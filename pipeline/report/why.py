@@ -40,7 +40,12 @@ def chain(table: Path, words: list[str]) -> Iterator[str]:
 
     Scores lie beside the table; manifests where the recipes say, relative to the project's folder.
     """
-    line = select([line for _, line in read_tsv(table)], words)
+    if not table.is_file():
+        raise UserError(f"{table} is missing: run snakemake, which makes it")
+    lines = [line for _, line in read_tsv(table)]
+    if not lines or not {*KEYS, "status"} <= lines[0].keys():
+        raise UserError(f"{table} is no table of results: name one that snakemake made, results/all.tsv for example")
+    line = select(lines, words)
     yield _headline(line)
     if line["status"] == NOT_RUN:
         return

@@ -13,7 +13,7 @@ from torch import Tensor
 from pipeline.device import share
 from pipeline.errors import UserError, run
 from pipeline.gif import gif
-from pipeline.manifest import write_atomic
+from pipeline.manifest import output_folder, write_atomic
 from pipeline.segment.clip import is_clip, read_clip
 from pipeline.segment.picture import as_png, overlay, read_picture, resized, scale_for
 from pipeline.segment.reference import from_box, from_mask, parse_box
@@ -32,6 +32,7 @@ def main() -> None:
         raise UserError("no reference is given: say --box X,Y,WIDTH,HEIGHT or --mask FILE, what of the image to find")
     if not 0 < arguments.threshold < 1:
         raise UserError(f"--threshold {arguments.threshold} must lie between 0 and 1")
+    output = output_folder(arguments.output)
     moves = is_clip(arguments.image)
     frames = read_clip(arguments.image) if moves else iter([(arguments.image.stem, read_picture(arguments.image))])
     first = next(frames)
@@ -42,7 +43,7 @@ def main() -> None:
         state = _adapted(segmenter, supports.to(device), factor)
         found = _predicted(segmenter, state, chain([first], frames), factor, device, arguments.threshold)
         write = _write_clip if moves else _write_image
-        write(arguments.output / arguments.image.absolute().stem, found)
+        write(output / arguments.image.absolute().stem, found)
 
 
 @torch.no_grad()

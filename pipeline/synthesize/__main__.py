@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--gpu", type=int, choices=range(5), default=4, help="quarters of a card; 4 means alone")
     text = "pairs fitted at the same time, in processes of their own; the results do not depend on it"
     parser.add_argument("--side-by-side", type=int, default=1, metavar="N", help=text)
-    parser.epilog = f"{parser.epilog} For a pair of your own: --image FILE --mask FILE; see --image --help."
+    parser.epilog = f"{parser.epilog} For a pair of your own: --image FILE --mask FILE; see --image FILE --help."
     return parser
 
 

@@ -17,7 +17,7 @@ from pipeline.closure import code_digest, code_files
 from pipeline.device import share
 from pipeline.errors import UserError, nearest
 from pipeline.export.pairs import as_png, write_pairs
-from pipeline.manifest import canonical, digest_text, write_atomic, write_json
+from pipeline.manifest import canonical, digest_text, output_folder, write_atomic, write_json
 from pipeline.pairs import Pair, Samples
 from pipeline.plugin import System, find_plugins, systems
 from pipeline.report.samples import over
@@ -61,6 +61,9 @@ def _make(arguments: argparse.Namespace, pairs: list[Pair], output: Path) -> Non
     """Fit one synthesizer to `pairs` and write what it makes to the folder `output`."""
     if output.exists() and any(output.glob("images/*")):
         raise UserError(f"{output} holds samples already: name another folder with --output")
+    if arguments.samples < 1:
+        raise UserError(f"--samples {arguments.samples}: make at least one pair")
+    output_folder(output)
     system = _system(arguments.system, arguments.profile)
     parameters = _changed(system.train | system.evaluate, arguments.set)
     code = code_digest(code_files(f"plugins.{system.plugin}.model", "pipeline.synthesize.fit"))
@@ -167,7 +170,6 @@ def _fingerprint(pair: Pair) -> str:
 
 
 def _write(folder: Path, pair: Pair, samples: Samples) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     write_pairs(folder, samples, all_of_them=True)
     height, width = samples.facts.size
     image = np.asarray(Image.fromarray(pair.image).resize((width, height), Image.Resampling.BILINEAR))

@@ -11,7 +11,6 @@ from torch.nn.parallel import DistributedDataParallel
 from pipeline.segmenter import Batch
 from pipeline.stage import Stage
 
-Optimize = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
 Schedule = Callable[[float], float]
 
 

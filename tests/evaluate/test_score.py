@@ -26,6 +26,30 @@ def test_rows_are_episode_query_object():
     assert all(len(column) == 8 for column in columns.values())
 
 
+@pytest.mark.parametrize(
+    ("prediction", "message"),
+    [
+        (Prediction(torch.rand(2, 24, 24)), r"probabilities of shape \(2, 24, 24\), not \(2, 2, 24, 24\)"),
+        (Prediction(torch.rand(1, 2, 24, 24)), r"probabilities of shape \(1, 2, 24, 24\), not"),
+        (Prediction(torch.full((2, 2, 24, 24), torch.nan)), "probabilities from nan to nan"),
+        (Prediction(torch.rand(2, 2, 24, 24) * 255), "probabilities from 0.* they lie in"),
+        (Prediction(torch.rand(2, 2, 24, 24), centres=torch.rand(2, 2)), r"centres of shape \(2, 2\), not \(2, 2, 2\)"),
+        (Prediction(torch.rand(2, 2, 24, 24), scores=torch.rand(2)), r"scores of shape \(2,\), not \(2, 2\)"),
+    ],
+)
+def test_a_prediction_of_another_shape_or_range_names_the_system(prediction, message):
+    scorer = Scorer({"overlap": {"thresholds": [0.3]}}, "toy")
+    with pytest.raises(UserError, match=f"toy predicts {message}"):
+        scorer.add([0, 1], 0, prediction, BATCH.queries[0].masks, 2)
+
+
+def test_a_plugin_that_returns_its_prediction_is_told_to_yield():
+    segmenter = build_system("toy_untrained", {}, {}, 0)
+    segmenter.predict = lambda state, queries: Prediction()
+    with pytest.raises(UserError, match=r"toy_untrained.*predict gives a Prediction; it must yield"):
+        list(predict(segmenter, BATCH, 1))
+
+
 def test_fewer_shots_are_the_first_supports():
     segmenter = build_system("toy_untrained", {}, {}, 0)
     one = [p.probabilities for _, p in predict(segmenter, BATCH, 1)]

@@ -40,6 +40,15 @@ def test_a_missing_manifest_is_told() -> None:
     assert any("its manifest is not here" in line for line in chain(TABLE, ["unet", "clutter-n4", "iou"]))
 
 
+@pytest.mark.parametrize("text", [None, "", "a\tb\n1\t2\n"])
+def test_what_is_no_table_is_told(tmp_path: Path, text: str | None) -> None:
+    table = tmp_path / "all.tsv"
+    if text is not None:
+        table.write_text(text)
+    with pytest.raises(UserError, match=r"is missing: run snakemake|is no table of results"):
+        list(chain(table, ["unet"]))
+
+
 def test_a_row_that_was_not_run_has_no_chain() -> None:
     lines = list(chain(TABLE, ["best_proposal"]))
     assert len(lines) == 1

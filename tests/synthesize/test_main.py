@@ -139,6 +139,8 @@ def test_a_pair_of_the_users_own(project):
             "--set sample=3: no parameter 'sample'; did you mean 'samples'?",
         ),
         ((*pair, "--output", "o", "--weights", "y.png"), "--weights y.png cannot be read"),
+        ((*pair, "--output", "o", "--samples", "0"), "--samples 0: make at least one pair"),
+        ((*pair, "--output", "y.png"), "cannot write y.png (File exists): choose another folder for --output"),
     ]:
         found = own(project, *arguments, check=False)
         assert found.returncode == 2

@@ -21,6 +21,8 @@ def main(arguments: Sequence[str]) -> None:
     asked = _parser().parse_args(arguments)
     if asked.threads < 0:
         raise UserError(f"--threads {asked.threads} must be 1 or more; leave it out for as many as there are cores")
+    if asked.output and asked.output.is_dir():
+        raise UserError(f"--output {asked.output} is a folder: name a file for the table")
     wanted = [name for name in asked.sequences.split(",") if name]
     truth = open_truth(asked.truth or _source(asked.year), asked.year, wanted)
     results = find_root(asked.results, "--results")

@@ -65,6 +65,8 @@ class Dataset(Facts):
     """The renderer's keyword arguments; `{n}` stands for the level. Any value may be given by profile, or by split."""
     splits: dict[str, Count]
     """Split -> episodes, before the budget; 0 leaves the split out, in the profiles that say so."""
+    runs: list[str] = []
+    """Splits of which every run (setting `runs`) has other episodes, as many as `splits` says."""
     stream: bool | dict[str, bool] = False
     """Whether the train split is replayed instead of stored, whatever the setting `stream`; may be given by profile."""
     oracles: dict[str, dict[str, Any]] = {}
@@ -154,6 +156,9 @@ class Split(Facts):
     """Gallery -> how it is gathered, under the profile."""
     parameters: dict[str, Any]
     episodes: int
+    """Of one run, where `runs` are several."""
+    runs: int = 1
+    """Runs with episodes of their own, which lie one after the other."""
     oracles: dict[str, dict[str, Any]]
     stream: bool = False
     """Whether it is replayed instead of stored."""
@@ -220,6 +225,7 @@ def find_split(suite: Suite, dataset: str, split: str, settings: Settings) -> Sp
         galleries={gallery: find_gallery(suite, gallery, settings) for gallery in facts.galleries},
         parameters=fill(_given(facts, split, settings), level),
         episodes=min(wanted, full),
+        runs=settings.runs if split in facts.runs else 1,
         oracles=facts.oracles,
         stream=split == "train" and (settings.stream or by_profile(facts.stream, settings.profile)),
     )

@@ -471,7 +471,7 @@ def test_what_nothing_makes_is_a_mistake(toys):
 
 
 def test_supports_as_they_are_have_one_run_and_every_run_is_compared_with_it():
-    found = plan("lite", suites="augmentation", systems="osvos-narrow,frozen_repri,osmis-narrow", runs="3")
+    found = plan("lite", suites="augmentation", systems="osvos-narrow,osmis-narrow", runs="3")
     seeds = defaultdict(set)
     for job in values(found, "evaluate"):
         seeds[job.augmentation].add(job.seed)
@@ -484,6 +484,31 @@ def test_supports_as_they_are_have_one_run_and_every_run_is_compared_with_it():
         run = {"none": (0, 0, 0), "standard": (0, 1, 2)}[against]
         assert [{Path(path).parent.name for path in parts} for parts in cell.reference] == [{against}] * 3
         assert tuple(int(Path(path).stem[4:]) for path, *_ in cell.reference) == run
+
+
+@pytest.mark.parametrize(("budget", "tasks"), [(1.0, 1000), (0.1, 100), (0.01, 50)])
+def test_every_run_on_coco_has_tasks_of_its_own_and_is_compared_with_the_same_ones(budget, tasks):
+    found = plan("lite", suites="augmentation", systems="frozen_repri,osmis-narrow", runs="3", budget=budget)
+    stored = found.jobs["render"]["data/episodes/lite/coco20i-fold0/restricted.json"].values.episodes
+    assert stored == 3 * tasks
+    augmentations = {"none", "standard", "osmis_narrow", "standard-osmis_narrow"}
+    jobs = [job for job in scored(found) if job.tested_on == "coco20i-fold0-restricted"]
+    assert {(job.augmentation, job.seed, job.first, job.episodes) for job in jobs} == {
+        (augmentation, run, run * tasks, tasks) for augmentation in augmentations for run in range(3)
+    }
+    gains = [cell for cell in found.cells if cell.metric == "miou_gain"]
+    assert {cell.dataset for cell in gains} == {"coco20i", *(f"coco20i-fold{f}" for f in range(4))}
+    for cell in gains:
+        runs = [
+            [Path(path).stem for path in (*own, *other)] for own, other in zip(cell.scores, cell.reference, strict=True)
+        ]
+        assert runs == [[f"seed{run}"] * 2 * len(cell.scores[0]) for run in range(3)]
+
+
+def test_the_sample_scores_one_run_on_coco():
+    found = plan("sample", suites="augmentation")
+    assert found.jobs["render"]["data/episodes/sample/coco20i-fold0/restricted.json"].values.episodes == 20
+    assert {(job.seed, job.first) for job in scored(found) if job.tested_on.startswith("coco20i")} == {(0, 0)}
 
 
 def test_a_split_may_be_for_some_numbers_of_supports_alone():

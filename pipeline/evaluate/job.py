@@ -62,8 +62,10 @@ class EvaluateJob(Facts):
     """Oracle field -> manifest of the store that holds it; only for plugins that declare the field."""
     truth: bool = False
     """Whether queries carry their own mask as the oracle field `truth`."""
+    first: int = 0
+    """The first of the split's episodes, which has the number 0 in the scores."""
     episodes: int
-    """How many of the split's episodes, from the first."""
+    """How many of them, from there on."""
     shots: list[int]
     """Numbers of shots; k shots are the first k supports of an episode, or the first k of every class (n-way)."""
     statistics: dict[str, dict[str, Any]]

@@ -34,10 +34,12 @@ def episodes(
     those with the same support, where that is extended, one episode at a time. The first `after` episodes, whole
     batches of them, are left out. A video that cannot be read comes as its error.
     """
-    store = EpisodeStore(Path(job.data).with_suffix(".zarr"))
+    store, stop = EpisodeStore(Path(job.data).with_suffix(".zarr")), job.first + job.episodes
+    if store.length <= job.first:
+        raise UserError(f"{job.data} holds {store.length} episodes, none from {job.first} on: lower the setting runs")
     collation = Collation(store.attributes, device, image_cache=image_cache)
     if collation.table is not None:
-        rows = store.read(0, min(job.episodes, store.length))  # a gallery may give fewer than were asked for
+        rows = store.read(job.first, min(stop, store.length))  # a gallery may give fewer than were asked for
         extended = job.standard or job.synthetic is not None
         first = rows["supports" if extended else "queries"][:, 0]
         order = np.lexsort((rows["queries"][:, 0], first))
@@ -53,10 +55,11 @@ def episodes(
                 continue
             yield part.tolist(), collation.finish(prepared)
         return
-    if store.length < job.episodes:
-        raise UserError(f"{job.data} holds {store.length} episodes, not {job.episodes}: delete it and run snakemake")
+    if store.length < stop:
+        raise UserError(f"{job.data} holds {store.length} episodes, not {stop}: delete it and run snakemake")
     for numbers, arrays in _blocks(job, store, after):
-        yield numbers, collation.finish(collation.prepare(arrays), [f"{job.tested_on}/{i}" for i in numbers])
+        ids = [f"{job.tested_on}/{job.first + number}" for number in numbers]
+        yield numbers, collation.finish(collation.prepare(arrays), ids)
 
 
 def _blocks(job: EvaluateJob, store: EpisodeStore, after: int) -> Iterator[tuple[list[int], Arrays]]:
@@ -65,8 +68,9 @@ def _blocks(job: EvaluateJob, store: EpisodeStore, after: int) -> Iterator[tuple
     block = max(job.batch, store.shard // job.batch * job.batch)
     for start in range(after, job.episodes, block):
         stop = min(start + block, job.episodes)
-        arrays = store.read(start, stop)
-        arrays |= {f"oracle_{field}": oracle.read(start, stop)[field] for field, oracle in oracles.items()}
+        place = job.first + start, job.first + stop
+        arrays = store.read(*place)
+        arrays |= {f"oracle_{field}": oracle.read(*place)[field] for field, oracle in oracles.items()}
         for first in range(start, stop, job.batch):
             last = min(first + job.batch, stop)
             rows = slice(first - start, last - start)

@@ -89,7 +89,7 @@ class DataJobs(Ledger):
                 renderer=split.renderer,
                 parameters=split.parameters | dict(oracle or {}),
                 sources=sources,
-                episodes=split.episodes,
+                episodes=split.runs * split.episodes,
                 stream=split.stream,
             ),
             parents=list(sources.values()),

@@ -39,6 +39,8 @@ class _Part:
     needs: dict[str, str]
     """Manifests of the weights of other systems, where there is no model."""
     seed: int
+    first: int
+    """Of the split's episodes, where its runs have others."""
 
 
 class Jobs(LearningJobs):
@@ -48,22 +50,24 @@ class Jobs(LearningJobs):
         """Add the evaluations of one system on one split.
 
         Where supports are augmented, `synthesizers` are fitted to the pairs of `fits`, and seeds are those of the runs,
-        all with the model of the first seed. Supports as they are leave nothing to draw: one run.
+        all with the model of the first seed. Supports as they are leave nothing to draw: one run, unless the split has
+        other episodes for every run.
         """
         found: Found = {}
-        settings, system = self._settings, asked.system
+        settings, system, split = self._settings, asked.system, asked.split
         own = settings.seeds if system.learned else (0,)
         seeds = [(own[0], run) for run in range(settings.runs)] if fits else [(seed, seed) for seed in own]
         for augmentation, synthesizer in augmentations(asked.track, synthesizers):
             scores, models = found.setdefault(augmentation, ([], []))
             pairs = self.synthesize(synthesizer, asked.suite, fits, settings.seeds[0]) if synthesizer and fits else None
-            for seed, run in seeds[:1] if fits and augmentation == "none" else seeds:
+            for seed, run in seeds[:1] if fits and augmentation == "none" and split.runs == 1 else seeds:
                 model = None
                 if system.facts.trained:
                     model = self.train(system, asked.suite, str(asked.train_set), asked.oracle, seed)
                     models += [model] if model not in models else []
                 needs = {} if model else self._needs(system, asked.suite, asked.train_set, seed)
-                scores.append(self._score(asked, _Part(augmentation, pairs, model, needs, run)))
+                first = run * split.episodes if fits and split.runs > 1 else 0
+                scores.append(self._score(asked, _Part(augmentation, pairs, model, needs, run, first)))
         return found
 
     def _score(self, asked: Evaluation, part: _Part) -> str:
@@ -89,6 +93,7 @@ class Jobs(LearningJobs):
             data=data,
             oracle=shown,
             truth="truth" in asked.oracle,
+            first=part.first,
             episodes=min(split.episodes, asked.most or split.episodes),
             shots=asked.track.shots,
             statistics={name: suite.statistics[name] for name in statistics},

@@ -28,12 +28,11 @@ from pipeline.seeds import derive, generator
 from pipeline.table import Table, longer
 
 LENGTH = 100_000_000
-"""Training samples: as many as anyone may ask for, since they are drawn, not taken from a list."""
+"""Training samples, or tasks: as many as anyone may ask for, since they are drawn, not taken from a list."""
 SPLITS = ("restricted", "pairs", "train")
 SHORT = ("fail", "fewer")
 SEED = 2020
 """RePRI's; of the choice of supports, and of the tasks."""
-RUNS = 5
 
 
 def renderer(
@@ -51,10 +50,10 @@ def renderer(
 ) -> Table:
     """The split's table; the one of `sources` is the gallery's store.
 
-    `restricted` holds `RUNS` runs of `tasks` tasks, one after the other, with `supports` each, of the `choice` of every
-    class. Frames are of `side` pixels (`table.longer`), those of `pairs` of their own size. Where a class of the fold
-    has not more images than `choice`, that is an error, or with `short=fewer` it has fewer supports, or no task.
-    Training draws by `seed`. `UserError` for what does not exist, and where too few images are there.
+    `restricted` holds runs of `tasks` tasks, one after the other, with `supports` each, of the `choice` of every class.
+    Frames are of `side` pixels (`table.longer`), those of `pairs` of their own size. Where a class of the fold has not
+    more images than `choice`, that is an error, or with `short=fewer` it has fewer supports, or no task. Training draws
+    by `seed`. `UserError` for what does not exist, and where too few images are there.
     """
     if split not in SPLITS:
         raise UserError(f"COCO-20i has no split '{split}'; {nearest(split, SPLITS)}")
@@ -169,7 +168,7 @@ class _Tasks:
 
 
 def _restricted(path: Path, tasks: _Tasks, side: int) -> Table:
-    run = lru_cache(maxsize=RUNS)(tasks.run)
+    run = lru_cache(maxsize=8)(tasks.run)
 
     def rows(start: int, stop: int) -> Arrays:
         first, last = start // tasks.tasks, -(-stop // tasks.tasks)
@@ -182,5 +181,5 @@ def _restricted(path: Path, tasks: _Tasks, side: int) -> Table:
         "classes": len(tasks.chosen),
         "supports": sum(map(len, tasks.chosen.values())),
     }
-    fit, length = longer(side), RUNS * tasks.tasks
-    return Table(path, rows, length, tasks.supports, 1, 1, fit=fit, support_fit=fit, facts=facts)
+    fit = longer(side)
+    return Table(path, rows, LENGTH, tasks.supports, 1, 1, fit=fit, support_fit=fit, facts=facts)

@@ -112,4 +112,5 @@ def per_class(suite: Suite, cells: Sequence[Cell]) -> list[PerClass]:
 
 def _mean(cell: Cell, metric: Metric) -> dict[int, float]:
     seeds = [class_ious(columns, metric.parameters["threshold"]) for columns in seeds_of(cell, metric.statistic)]
-    return {number: float(np.mean([seed[number] for seed in seeds if number in seed])) for number in seeds[0]}
+    seen = sorted(set().union(*seeds))  # runs on tasks of their own may miss a class
+    return {number: float(np.mean([seed[number] for seed in seeds if number in seed])) for number in seen}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.errors import UserError
 from pipeline.evaluate.load import episodes
 from pipeline.gallery import write_gallery
 from pipeline.render.coco import gallery
@@ -30,10 +31,11 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> str:
     return (folder / "restricted.json").as_posix()
 
 
-def order(manifest: str, **choices: object) -> list[tuple[list[int], list[str], list[str]]]:
+def order(manifest: str, after: int = 0, **choices: object) -> list[tuple[list[int], list[str], list[str]]]:
     """Numbers, supports and queries of every batch."""
     found = []
-    for numbers, batch in episodes(job(data=manifest, episodes=20, batch=8, **choices), torch.device("cpu")):
+    asked = job(**{"data": manifest, "episodes": 20, "batch": 8, **choices})
+    for numbers, batch in episodes(asked, torch.device("cpu"), after=after):
         assert isinstance(batch, Batch)
         found.append((numbers, [*batch.supports.frames[0].ids], [*batch.queries[0].ids]))
     return found
@@ -54,3 +56,16 @@ def test_extended_ones_by_support_one_at_a_time(manifest: str, extended: dict[st
     assert supports == sorted(supports)
     assert len(set(supports)) == 3
     assert sorted(np.concatenate([numbers for numbers, _, _ in batches]).tolist()) == list(range(20))
+
+
+def test_a_run_is_its_own_part_of_the_split_counted_from_0(manifest: str) -> None:
+    def tasks(**choices: int) -> dict[int, tuple[str, str]]:
+        batches = order(manifest, batch=1, **choices)
+        return {number: (supports[0], queries[0]) for (number,), supports, queries in batches}
+
+    whole = tasks()
+    assert tasks(first=12, episodes=6) == {n: whole[12 + n] for n in range(6)}
+    assert list(tasks(first=12, episodes=6, after=4).values()) == list(tasks(first=12, episodes=6).values())[4:]
+    assert len(tasks(first=12, episodes=40)) == 8  # a gallery may give fewer
+    with pytest.raises(UserError, match="holds 20 episodes, none from 20 on: lower the setting runs"):
+        tasks(first=20)

@@ -94,6 +94,13 @@ def test_each_class_is_pooled_over_its_own_episodes() -> None:
     assert found.values == {1: 0.8, 2: 0.2}
 
 
+def test_a_class_that_the_first_run_misses_is_that_of_the_others() -> None:
+    job = write()
+    cell = job.cells[0].model_copy(update={"scores": [[path] for path in job.cells[0].files]})
+    (found,) = per_class(job.suites[0], [cell])
+    assert found.values == {1: 0.8, 2: 0.2}
+
+
 def test_the_page_shows_all_of_it() -> None:
     page = render(write())
     for text in (

@@ -505,6 +505,12 @@ def test_every_run_on_coco_has_tasks_of_its_own_and_is_compared_with_the_same_on
         assert runs == [[f"seed{run}"] * 2 * len(cell.scores[0]) for run in range(3)]
 
 
+def test_scores_name_supports_that_many_episodes_share():
+    jobs = scored(plan("sample"))
+    assert {job.tested_on for job in jobs if job.by_support} == {"coco20i-fold0-restricted"}
+    assert all(job.by_support for job in jobs if job.tested_on == "coco20i-fold0-restricted")
+
+
 def test_the_sample_scores_one_run_on_coco():
     found = plan("sample", suites="augmentation")
     assert found.jobs["render"]["data/episodes/sample/coco20i-fold0/restricted.json"].values.episodes == 20

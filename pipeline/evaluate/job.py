@@ -70,6 +70,8 @@ class EvaluateJob(Facts):
     """Numbers of shots; k shots are the first k supports of an episode, or the first k of every class (n-way)."""
     statistics: dict[str, dict[str, Any]]
     """Module below `pipeline.evaluate.statistics` -> its parameters."""
+    by_support: bool = False
+    """Whether scores name the support of each row: pairs are fitted to it, and many episodes share it."""
     batch: int
     """Episodes side by side."""
     pictures: int

@@ -43,10 +43,12 @@ class Scorer:
         truth: Tensor,
         objects: int,
         classes: Tensor | None = None,
+        supports: Sequence[str] = (),
     ) -> None:
-        """Count one query frame of the episodes with these numbers; `classes` (B, O) become a column of their own.
+        """Count one query frame of the episodes with these numbers.
 
-        `UserError` for a prediction of another shape than the truth's, or with probabilities outside [0, 1].
+        `classes` (B, O) become a column of their own, and so do the names of `supports`, one an episode. `UserError`
+        for a prediction of another shape than the truth's, or with probabilities outside [0, 1].
         """
         _check(self._system, prediction, (len(truth), objects), truth.shape[-2:])
         for name, measure in self._measures.items():
@@ -61,6 +63,9 @@ class Scorer:
             self._extend(name, "object", numbers)
             if classes is not None and classes.shape == (rows, wide):
                 self._extend(name, "class", classes)
+            if supports:
+                named = [support for support in supports for _ in range(wide)]
+                self.columns[name].setdefault("support", []).extend(named)
             for column, values in found.items():
                 self._extend(name, column, values)
 

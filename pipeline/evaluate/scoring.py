@@ -10,6 +10,7 @@ from pipeline.evaluate.job import EvaluateJob
 from pipeline.evaluate.score import predict
 from pipeline.evaluate.tally import Tally
 from pipeline.memory import Memory
+from pipeline.pairs import key_of
 from pipeline.segmenter import VOID, Batch, Segmenter
 
 
@@ -51,14 +52,20 @@ class Scoring:
         if recurring and self._segmenter.memory is None and self._feature_cache:
             self._segmenter.memory = Memory(self._feature_cache)
         self._tally.pictures.add_supports(numbers, batch.supports.frames, masks=recurring)
-        extended = self._extension(numbers, batch)
+        extended, supports = self._extension(numbers, batch), self._supports(batch)
         for shots, scorer in self._tally.scorers.items():
             for q, (query, prediction) in enumerate(predict(self._segmenter, extended, shots, self._job.truth)):
                 if query.masks is None:
                     raise UserError(f"{self._job.data} has no masks to score against")
                 if not (recurring and bool((query.masks == VOID).all())):  # a frame without annotation
-                    scorer.add(numbers, q, prediction, query.masks, batch.supports.objects, batch.classes)
+                    scorer.add(numbers, q, prediction, query.masks, batch.supports.objects, batch.classes, supports)
                 if shots == max(self._job.shots):
                     self._tally.pictures.add_query(numbers, q, query, prediction)
                     if self._job.pictures and q == 0 and recurring and self._job.kept != "video":
                         self._tally.worst.add(numbers, batch, prediction)
+
+    def _supports(self, batch: Batch) -> list[str]:
+        """Names of the pairs that the first supports are, where scores are to hold them."""
+        if not self._job.by_support or batch.classes is None:
+            return []
+        return [key_of(*each) for each in zip(batch.supports.frames[0].ids, batch.classes.tolist(), strict=True)]

@@ -41,6 +41,7 @@ class _Part:
     seed: int
     first: int
     """Of the split's episodes, where its runs have others."""
+    by_support: bool
 
 
 class Jobs(LearningJobs):
@@ -67,7 +68,8 @@ class Jobs(LearningJobs):
                     models += [model] if model not in models else []
                 needs = {} if model else self._needs(system, asked.suite, asked.train_set, seed)
                 first = run * split.episodes if fits and split.runs > 1 else 0
-                scores.append(self._score(asked, _Part(augmentation, pairs, model, needs, run, first)))
+                shared = fits is not None and asked.track.kept != "video"  # every video has a support of its own
+                scores.append(self._score(asked, _Part(augmentation, pairs, model, needs, run, first, shared)))
         return found
 
     def _score(self, asked: Evaluation, part: _Part) -> str:
@@ -97,6 +99,7 @@ class Jobs(LearningJobs):
             episodes=min(split.episodes, asked.most or split.episodes),
             shots=asked.track.shots,
             statistics={name: suite.statistics[name] for name in statistics},
+            by_support=part.by_support,
             batch=by_profile(system.facts.batch, settings.profile),
             pictures=settings.pictures,
             kept=asked.track.kept,

@@ -6,6 +6,7 @@ matrix product resamples means, shares and pooled ratios alike.
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -93,14 +94,21 @@ AGGREGATES: dict[str, Callable[..., Tally]] = {
 
 
 def aggregate(name: str, parameters: Mapping[str, Any], columns: Arrays) -> Tally:
-    """Apply the aggregate `name`; `UserError` for an unknown name or parameter, or a threshold nobody counted."""
+    """Apply the aggregate `name`, and note the supports of episodes that share them.
+
+    `UserError` for an unknown name or parameter, or a threshold nobody counted.
+    """
     if name not in AGGREGATES:
         raise UserError(f"unknown aggregate '{name}' in suite.yaml; {nearest(name, AGGREGATES)}")
     try:
         inspect.signature(AGGREGATES[name]).bind(columns, **parameters)
     except TypeError as error:
         raise UserError(f"aggregate '{name}' in suite.yaml: {error}; mend its parameters") from None
-    return AGGREGATES[name](columns, **parameters)
+    tally = AGGREGATES[name](columns, **parameters)
+    if "support" not in columns:
+        return tally
+    episodes, first = np.unique(columns["episode"], return_index=True)
+    return replace(tally, supports=columns["support"][first[np.searchsorted(episodes, tally.episodes)]])
 
 
 def iou(columns: Arrays, threshold: float) -> Floats:

@@ -25,6 +25,8 @@ class Tally:
     """(n, s): whatever `finish` needs; sums over several episodes are sums of their rows. Pixels are int64."""
     finish: Callable[[NDArray[Any]], Floats]
     """(..., s) -> (...): the metric of summed rows."""
+    supports: NDArray[np.str_] | None = None
+    """(n,) names of their supports, where many episodes share one; those are drawn together."""
 
     @property
     def value(self) -> float:
@@ -39,7 +41,8 @@ class Tally:
     def only(self, episodes: NDArray[np.int64]) -> "Tally":
         """The same of those of its episodes that are among `episodes`."""
         keep = np.isin(self.episodes, episodes)
-        return Tally(self.episodes[keep], self.sums[keep], self.finish)
+        supports = None if self.supports is None else self.supports[keep]
+        return Tally(self.episodes[keep], self.sums[keep], self.finish, supports)
 
     def single(self) -> dict[int, float]:
         """Episode -> its own value."""
@@ -52,4 +55,6 @@ def difference(first: Tally, second: Tally) -> Tally:
     one, other = first.only(both), second.only(both)
     width = one.sums.shape[-1]
     sums = np.concatenate([one.sums, other.sums], axis=-1)
-    return Tally(both, sums, lambda total: one.finish(total[..., :width]) - other.finish(total[..., width:]))
+    return Tally(
+        both, sums, lambda total: one.finish(total[..., :width]) - other.finish(total[..., width:]), one.supports
+    )

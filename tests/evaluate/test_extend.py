@@ -118,6 +118,16 @@ def test_a_frame_without_annotation_is_shown_and_not_scored():
     assert [name for name in tally.shown if "video" in name] == [f"0/video000{q}" for q in range(3)]
 
 
+@pytest.mark.parametrize("by_support", [False, True])
+def test_rows_name_their_support_where_many_episodes_share_it(by_support):
+    tally = tally_of({"overlap": {"thresholds": [0.5]}}, [1], Pictures(1), "toy")
+    scoring = Scoring(job(kept="nothing", by_support=by_support), Ones(), CPU, 0, tally)
+    for number, name in enumerate(["coco/a@417", "coco/b@417"]):
+        scoring.add([number], episode(name))
+    found = tally.scorers[1].columns["overlap"].get("support")
+    assert found == (["coco/a#1"] * 3 + ["coco/b#1"] * 3 if by_support else None)
+
+
 def test_frames_of_videos_carry_labels():
     found = label_frames(
         torch.full((1, 3, 4, 4), 9, dtype=torch.uint8),

@@ -1,7 +1,9 @@
 """Claims of a study, checked on the cells of this run: a verdict each, with the numbers behind it.
 
 A claim is a border that a quantity must not cross: a difference, a spread or a value. The paired bootstrap over the
-episodes that all its cells answered gives the quantity an interval; the verdict is the side on which the interval lies.
+episodes that all its cells answered, and over their seeds, gives the quantity an interval; the verdict is the side on
+which the interval lies. A claim is of a system, whatever the luck of a training or of a run: seeds are drawn as well,
+and a claim about an augmentation says what the sentence on its gain says.
 """
 
 import functools
@@ -77,8 +79,8 @@ def judge_all(job: ReportJob, found: Sequence[Entry]) -> dict[str, list[Judgemen
 def judge(claim: Claim, suite: Suite, entries: Sequence[Entry], bootstrap: int) -> Judgement:
     """The verdict on one claim.
 
-    A quantity on the wrong side anywhere refutes it; else too little training, partial data or too few episodes leave
-    it open; else it holds, once all its data sets were run.
+    A quantity on the wrong side anywhere refutes it; else too little training, partial data, or too few episodes or
+    seeds leave it open; else it holds, once all its data sets were run.
     """
     sides = [line.model_dump() for line in _sides(claim)]
     found = {(i, d): _find(side, claim, d, entries) for i, side in enumerate(sides) for d in claim.datasets}
@@ -138,21 +140,22 @@ def _check(quantity: _Quantity, found: Sequence[Entry | None], suite: Suite, boo
     common = functools.reduce(np.intersect1d, [each[0].episodes for each in seeds])
     kept = [[tally.only(common) for tally in each] for each in seeds]
     value = float(quantity.formula(np.array([np.mean([tally.value for tally in each]) for each in kept])))
-    low, high = percentiles(quantity.formula(np.stack([resampled(each, bootstrap) for each in kept])))
-    verdict, why = _side(quantity, low, high, len(common))
+    low, high = percentiles(quantity.formula(np.stack([resampled(each, bootstrap, seeds=True) for each in kept])))
+    verdict, why = _side(quantity, low, high, len(common), max(map(len, kept)))
     if short := _short(entries):
         verdict, why = "not enough budget", short
     return Check(quantity.where, value, low, high, printed, verdict, why)
 
 
-def _side(quantity: _Quantity, low: float, high: float, episodes: int) -> tuple[Verdict, str]:
+def _side(quantity: _Quantity, low: float, high: float, episodes: int, seeds: int) -> tuple[Verdict, str]:
     least = -np.inf if quantity.least is None else quantity.least
     most = np.inf if quantity.most is None else quantity.most
     if least < low and high < most:
         return "holds", ""
     if high < least or most < low:
         return "does not hold", ""
-    return "not enough budget", f"too few episodes: {episodes:,}, the interval contains the border"
+    few = f"too few episodes or seeds: {episodes:,} under {seeds}" if seeds > 1 else f"too few episodes: {episodes:,}"
+    return "not enough budget", f"{few}, the interval contains the border"
 
 
 def _short(entries: Sequence[Entry]) -> str:

@@ -16,12 +16,13 @@ FLAT = {"kind": "flat", "of": {"system": "unet"}}
 WITHIN = {"kind": "within", "of": {"system": "unet"}}
 
 
-def put(system: str, level: int, hits: int, episodes: int = 30, **more: Any) -> None:
+def put(system: str, level: int, hits: int, episodes: int = 30, seed: int = 0, **more: Any) -> None:
     """Scores whose every episode has IoU hits / 10, with some noise around it."""
     columns = overlap(episodes) | {"fp@0.3": [0] * episodes}
     columns["tp@0.3"] = [hits + (-1, 0, 1)[episode % 3] for episode in range(episodes)]
     statistics = {1: {"overlap": columns, "centre_distance": distance(episodes)}}
-    write_scores(cell(system, level, "iou", 1)["scores"][0][0], None, 0, **{"statistics": statistics, **more})
+    path = cell(system, level, "iou", seed + 1)["scores"][seed][0]
+    write_scores(path, None, seed, **{"statistics": statistics, **more})
 
 
 def judge(claim: dict[str, Any], job: ReportJob | None = None) -> Judgement:
@@ -86,6 +87,17 @@ def test_systems_meet_on_the_episodes_that_both_answered() -> None:
     put("matching", 4, 5, episodes=9)
     check = judge(ABOVE | {"datasets": ["clutter-n4"], "most": 0.3}, job).checks[0]
     assert "too few episodes: 9" in check.why
+
+
+def test_seeds_that_disagree_prove_nothing() -> None:
+    job = write_project(seeds=2)
+    for seed, hits in enumerate((8, 4)):  # 0.6 in the mean
+        for system, found in (("unet", hits), ("matching", 5)):
+            put(system, 4, found, seed=seed)
+    check = judge(ABOVE | {"datasets": ["clutter-n4"]}, job).checks[0]
+    assert (check.value, check.low, check.high) == pytest.approx((0.1, -0.1, 0.3))
+    assert check.verdict == "not enough budget"
+    assert check.why == "too few episodes or seeds: 30 under 2, the interval contains the border"
 
 
 def test_a_level_that_fails_is_named() -> None:

@@ -41,6 +41,14 @@ def test_seeds_are_drawn_where_asked():
     assert drawn.tolist() == [0.1, 0.2, 0.3]
 
 
+def test_a_gain_and_a_claim_about_both_sides_have_the_same_interval():
+    rng = np.random.default_rng(0)
+    own, other = ([tally(rng.random(20)) for _ in range(3)] for _ in range(2))
+    gain = resampled([difference(*pair) for pair in zip(own, other, strict=True)], 100, seeds=True)
+    sides = resampled(own, 100, seeds=True) - resampled(other, 100, seeds=True)
+    assert gain == pytest.approx(sides)
+
+
 def column(values):
     n = len(values)
     return {"episode": list(range(n)), "value": values}

@@ -34,6 +34,8 @@ class _Video:
     whole: bool
     """Whether its frames are numbered without gaps from 0."""
     labelled: NDArray[np.bool_]
+    shown: NDArray[np.bool_]
+    """(frames, numbers of objects): which objects each frame shows."""
 
 
 def renderer(
@@ -78,7 +80,8 @@ def _videos(store: GalleryStore) -> list[_Video]:
         objects = int(columns["objects"][first]) if columns["labelled"][first] else 0
         whole = bool((frames == np.arange(len(frames))).all())
         labelled = columns["labelled"][positions].astype(bool)
-        videos.append(_Video(store.names[first].rpartition("/")[0], positions, objects, whole, labelled))
+        shown = columns["pixels"][positions, 1:] > 0
+        videos.append(_Video(store.names[first].rpartition("/")[0], positions, objects, whole, labelled, shown))
     return videos
 
 
@@ -125,9 +128,11 @@ def _clips(path: Path, videos: list[_Video], clip: int, skip: int, seed: int) ->
         video = usable[int(random.random() * len(usable))]
         last = len(video.frames) - 1
         gaps = 1 + (random.random(clip - 1) * max(1, min(skip, last // (clip - 1)))).astype(int)
-        first = int(random.random() * max(1, last + 1 - gaps.sum()))
+        starts = np.flatnonzero(video.shown[: max(1, last + 1 - gaps.sum())].any(1))
+        first = starts[int(random.random() * len(starts))]
         places = np.minimum(first + np.concatenate([[0], np.cumsum(gaps)]), last)
-        return video.frames[places], 1 + int(random.random() * video.objects)
+        shown = np.flatnonzero(video.shown[first])
+        return video.frames[places], 1 + int(shown[int(random.random() * len(shown))])
 
     def rows(start: int, stop: int) -> Arrays:
         drawn = [sample(index) for index in range(start, stop)]

@@ -50,12 +50,17 @@ class DavisGallery:
         return [f"{self.sequences[frame.sequence]}/{frame.image.stem}" for frame in self.frames]
 
     def picture(self, index: int) -> Picture:
-        """Frame `index` with the number of its sequence, its own, its objects, and whether it is annotated."""
+        """Frame `index`: the number of its sequence, its own, its objects, whether it is annotated, and `pixels`.
+
+        These are counted of each number of an object and of background, 0; not of void.
+        """
         sequence, image, path = self.frames[index]
         mask = _read_mask(path, self.merged) if path else np.full(_size(image), VOID, np.uint8)
         most = mask[mask != VOID].max(initial=0)
         numbers = {"sequence": sequence, "number": int(image.stem), "labelled": path is not None, "objects": most}
-        return Picture(image.read_bytes(), _png(mask), {name: np.array(value) for name, value in numbers.items()})
+        columns = {name: np.array(value) for name, value in numbers.items()}
+        columns["pixels"] = np.bincount(mask.ravel(), minlength=VOID + 1)[:VOID]
+        return Picture(image.read_bytes(), _png(mask), columns)
 
 
 def gallery(*, sources: Mapping[str, Path], year: int, list: str = "val", missing: str = "skip") -> DavisGallery:
@@ -83,6 +88,7 @@ def gallery(*, sources: Mapping[str, Path], year: int, list: str = "val", missin
     frames = [_Frame(number, *paths) for number, name in enumerate(there) for paths in found[name]]
     facts = {"sequences": len(there), "missing": len(absent)}
     columns = {name: ArraySpec((), "int32") for name in ("sequence", "number", "labelled", "objects")}
+    columns["pixels"] = ArraySpec((VOID,), "int32")
     return DavisGallery(there, frames, year == 2016, facts, columns)
 
 

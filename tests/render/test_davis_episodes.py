@@ -37,6 +37,7 @@ def test_the_gallery_holds_every_frame_with_its_objects(val):
     store = GalleryStore(val["davis"])
     assert store.names == [f"{name}/{t:05}" for name in ("dogs-jump", "judo") for t in range(5)]
     assert store.columns["objects"][[0, 5]].tolist() == [3, 2]
+    assert np.array_equal(store.columns["pixels"][7, :4], np.bincount(store.picture(7)[1].ravel(), minlength=4))
     assert store.picture(0)[0].shape == (64, 96, 3)
 
 
@@ -105,6 +106,13 @@ def test_clips_are_ordered_and_one_function_of_their_number(source, tmp_path):
     assert (frames // 5 == frames[:, :1] // 5).all()  # of one sequence
     assert set(rows["classes"].ravel()) == {1, 2, 3}
     assert np.array_equal(table.rows(40, 60)["queries"], rows["queries"][40:])
+
+
+def test_a_clips_object_is_one_that_its_first_frame_shows(val):
+    rows = renderer(split="train", sources=val, clip=2, skip=1).rows(0, 100)
+    shown = GalleryStore(val["davis"]).columns["pixels"][:, 1:] > 0
+    assert not shown[:5, 0].all()  # the first object of the first sequence leaves the picture
+    assert shown[rows["supports"], rows["classes"] - 1].all()
 
 
 def test_a_sequence_shorter_than_a_clip_repeats_its_last_frame(tmp_path):

@@ -45,13 +45,14 @@ def renderer(
     sequences: str = "",
     clip: int = 3,
     skip: int = 5,
+    objects: int = 3,
     seed: int = 0,
 ) -> Table:
     """The split's table; the one of `sources` is the gallery's store.
 
     Of test splits: `sequences` chooses some, by names with commas. Of clips: `clip` frames in all, each at most `skip`
-    frames after the one before, with one object, drawn of those that the first of them shows; a sequence that is
-    shorter repeats its last frame.
+    frames after the one before, with as many as `objects` of those that the first of them shows, drawn and in random
+    order, the others being background; a sequence that is shorter repeats its last frame.
     `UserError` for an unknown split or sequence, and where no sequence is left.
     """
     if split not in SPLITS:
@@ -61,7 +62,7 @@ def renderer(
     path = next(iter(sources.values()))
     videos = _videos(GalleryStore(path))
     if split == "train":
-        return _clips(path, videos, clip, skip, seed)
+        return _clips(path, videos, clip, skip, objects, seed)
     chosen = _chosen(videos, sequences)
     if split == "pairs":
         return _table(path, [(video, video.frames[:0]) for video in chosen])
@@ -116,14 +117,16 @@ def _table(path: Path, episodes: list[tuple[_Video, NDArray[np.int32]]]) -> Tabl
     return Table(path, rows, len(episodes), 1, longest, objects, facts={"sequences": len(episodes)})
 
 
-def _clips(path: Path, videos: list[_Video], clip: int, skip: int, seed: int) -> Table:
+def _clips(path: Path, videos: list[_Video], clip: int, skip: int, objects: int, seed: int) -> Table:
     if clip < 2 or skip < 1:
         raise UserError(f"clip={clip}, skip={skip}: a clip has two frames or more, at least one frame apart")
+    if objects < 1:
+        raise UserError(f"objects={objects}: a clip shows one object or more")
     usable = [video for video in videos if video.objects and len(video.frames) > 1 and video.labelled.all()]
     if not usable:
         raise UserError(f"{path} holds no annotated sequence of two frames to train on: get DAVIS again")
 
-    def sample(index: int) -> tuple[NDArray[np.int32], int]:
+    def sample(index: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         random = generator(seed, "episodes", "davis", clip, skip, index)
         video = usable[int(random.random() * len(usable))]
         last = len(video.frames) - 1
@@ -131,13 +134,13 @@ def _clips(path: Path, videos: list[_Video], clip: int, skip: int, seed: int) ->
         starts = np.flatnonzero(video.shown[: max(1, last + 1 - gaps.sum())].any(1))
         first = starts[int(random.random() * len(starts))]
         places = np.minimum(first + np.concatenate([[0], np.cumsum(gaps)]), last)
-        shown = np.flatnonzero(video.shown[first])
-        return video.frames[places], 1 + int(shown[int(random.random() * len(shown))])
+        shown = 1 + np.flatnonzero(video.shown[first])
+        drawn = shown[np.argsort(random.random(len(shown)), kind="stable")][:objects]
+        return video.frames[places], np.pad(drawn, (0, objects - len(drawn))).astype(np.int32)
 
     def rows(start: int, stop: int) -> Arrays:
         drawn = [sample(index) for index in range(start, stop)]
-        frames = np.stack([frames for frames, _ in drawn])
-        objects = np.array([[number] for _, number in drawn], np.int32)
-        return {"supports": frames[:, :1], "queries": frames[:, 1:], "classes": objects}
+        frames, classes = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
+        return {"supports": frames[:, :1], "queries": frames[:, 1:], "classes": classes}
 
-    return Table(path, rows, LENGTH, 1, clip - 1, 1, void="background", facts={"sequences": len(usable)})
+    return Table(path, rows, LENGTH, 1, clip - 1, objects, void="background", facts={"sequences": len(usable)})

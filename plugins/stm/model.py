@@ -28,7 +28,6 @@ def build(
     crop: int = 384,
     static_samples: int = 800_000,
     video_samples: int = 400_000,
-    batch: int = 1,
     accumulate: int = 4,
     learning_rate: float = 1e-5,
     scratch_rate: float = 1e-4,
@@ -63,7 +62,7 @@ def build(
     if found is not None and (backbone == "squeezenet" or (backbone == "resnet50" and width == 1)):
         segmenter.load_trunks(found)
     rate = learning_rate if segmenter.trunk == "pretrained" else scratch_rate
-    network, shared = segmenter.network, {"side": crop, "batch": batch, "accumulate": accumulate}
+    network, shared = segmenter.network, {"side": crop, "accumulate": accumulate}
     segmenter.stages = (
         Clips(network, "static", samples=static_samples, learning_rate=rate, **shared),
         Clips(network, "video", samples=video_samples, learning_rate=rate, **shared),

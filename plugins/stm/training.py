@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.segmenter import VOID, Batch, Frame
+from pipeline.segmenter import BACKGROUND, VOID, Batch, Frame
 from pipeline.train.accumulated import Accumulated
+from plugins.stm.bank import numbered
 from plugins.stm.clips import cropped, made
 from plugins.stm.network import Network, joined
 
@@ -37,8 +38,14 @@ def one_hot(masks: Tensor, objects: int) -> Tensor:
     return (masks.unsqueeze(1) == numbers[:, None, None]).float()
 
 
+def followed(masks: Tensor) -> Tensor:
+    """Index masks (T, H, W) of a clip: objects that its first frame shows become 1, 2, ..., all else background."""
+    shown = [number for number in torch.unique(masks[0]).tolist() if number not in (BACKGROUND, VOID)]
+    return numbered(masks, shown)
+
+
 class ClipLoss(nn.Module):
-    """Makes clips of training episodes with one object, and scores the network on them."""
+    """Makes clips of training episodes, and scores the network on the objects that their crops start with."""
 
     def __init__(self, network: Network, kind: Kind, side: int) -> None:
         """Crops are squares of `side` pixels."""
@@ -46,15 +53,16 @@ class ClipLoss(nn.Module):
         self.network, self.kind, self.side = network, kind, side
 
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The loss over both segmented frames; the IoU of the last, to watch."""
+        """The loss over both segmented frames; the IoU of objects in the last, to watch."""
         frames = [*batch.supports.frames, *batch.queries]
         clips = [self._clip([f.part(slice(b, b + 1)) for f in frames]) for b in range(len(frames[0].images))]
-        images, masks = torch.stack([c[0] for c in clips]), torch.stack([c[1] for c in clips])
-        loss, logits = clip_loss(self.network, images, masks, 1)
+        images, masks = torch.stack([c[0] for c in clips]), torch.stack([followed(c[1]) for c in clips])
+        objects = max(1, int(masks.max()))
+        loss, logits = clip_loss(self.network, images, masks, objects)
         with torch.no_grad():
-            found, true = logits[:, 1] > logits[:, 0], masks[:, -1] == 1
-            union = (found | true).sum((1, 2))
-            iou = torch.where(union > 0, (found & true).sum((1, 2)) / union.clamp(min=1), 1.0).mean()
+            found, true = one_hot(logits.argmax(1), objects), one_hot(masks[:, -1], objects)
+            union = torch.maximum(found, true).sum((2, 3))
+            iou = torch.where(union > 0, (found * true).sum((2, 3)) / union.clamp(min=1), 1.0).mean()
         return {"loss": loss, "iou": iou}
 
     def _clip(self, frames: list[Frame]) -> tuple[Tensor, Tensor]:
@@ -74,17 +82,16 @@ class Clips(Accumulated):
         *,
         side: int,
         samples: int,
-        batch: int,
         accumulate: int,
         learning_rate: float,
     ) -> None:
-        """An update takes `accumulate` batches of `batch` clips."""
+        """An update takes `accumulate` clips, one by one: they differ in size and in their number of objects."""
         data = {"static": "static/train", "video": "davis17_train/train"}[kind]
         super().__init__(
             ClipLoss(network, kind, side),
             name=kind,
             samples=samples,
-            batch=batch,
+            batch=1,
             optimizer=lambda losses: torch.optim.Adam(losses.parameters(), lr=learning_rate),
             accumulate=accumulate,
             data=(data,),

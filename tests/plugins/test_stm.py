@@ -16,7 +16,7 @@ from plugins.stm.extra import entries, generator_of
 from plugins.stm.model import build
 from plugins.stm.network import CHUNK, Entry, Network, aggregated, joined, padded, read, unpadded
 from plugins.stm.squeeze import SqueezeEncoder, SqueezeMemoryEncoder
-from plugins.stm.training import clip_loss
+from plugins.stm.training import clip_loss, followed
 
 SMALL = {"backbone": "resnet18", "width": 16, "crop": 32, "static_samples": 4, "video_samples": 4, "accumulate": 1}
 
@@ -275,6 +275,24 @@ def test_frames_of_a_video_are_cropped_alike():
     frames, masks = cropped(mask.unsqueeze(1).expand(-1, 3, -1, -1) * 255, mask, 48)
     assert torch.equal(frames[0], frames[2])
     assert masks.any()
+
+
+def test_objects_that_a_clips_first_crop_lacks_are_background():
+    masks = torch.tensor([[[0, 3, 255]], [[1, 3, 2]], [[2, 0, 3]]], dtype=torch.uint8)
+    assert followed(masks).tolist() == [[[0, 1, 0]], [[0, 1, 0]], [[0, 0, 1]]]
+    assert not followed(torch.stack([torch.zeros(1, 3), torch.ones(1, 3)]).to(torch.uint8)).any()
+
+
+def test_clips_of_several_objects_teach_the_others_mask():
+    stage = small().stages[1]
+    stage.setup(torch.device("cpu"), torch.float32)
+    others = stage._losses.network.memory_encoder.extra_others.weight
+    assert not others.any()
+    torch.manual_seed(0)
+    stage.step([episode(objects=1)], 0)
+    assert not others.any()
+    stage.step([episode(objects=2)], 1)
+    assert others.any()
 
 
 def test_the_first_segmentation_is_memorized_for_the_second():

@@ -104,15 +104,29 @@ def test_clips_are_ordered_and_one_function_of_their_number(source, tmp_path):
     assert gaps.min() == 1
     assert gaps.max() == 2
     assert (frames // 5 == frames[:, :1] // 5).all()  # of one sequence
-    assert set(rows["classes"].ravel()) == {1, 2, 3}
+    assert set(rows["classes"].ravel()) == {0, 1, 2, 3}  # 0 where a clip shows fewer than three
     assert np.array_equal(table.rows(40, 60)["queries"], rows["queries"][40:])
 
 
-def test_a_clips_object_is_one_that_its_first_frame_shows(val):
-    rows = renderer(split="train", sources=val, clip=2, skip=1).rows(0, 100)
+def test_a_clips_objects_are_some_that_its_first_frame_shows(val):
+    rows = renderer(split="train", sources=val, clip=2, skip=1, objects=2).rows(0, 100)
     shown = GalleryStore(val["davis"]).columns["pixels"][:, 1:] > 0
     assert not shown[:5, 0].all()  # the first object of the first sequence leaves the picture
-    assert shown[rows["supports"], rows["classes"] - 1].all()
+    for first, classes in zip(rows["supports"][:, 0], rows["classes"], strict=True):
+        numbers = classes[classes > 0]
+        assert len(set(numbers)) == len(numbers) == min(2, shown[first].sum())
+        assert shown[first, numbers - 1].all()
+    assert {(1, 2), (2, 1), (1, 3)} <= set(map(tuple, rows["classes"].tolist()))
+
+
+def test_objects_of_a_clip_that_are_not_drawn_are_background(val):
+    table = renderer(split="train", sources=val, objects=2)
+    rows = next(r for r in (table.rows(i, i + 1) for i in range(99)) if r["classes"][0].tolist() == [3, 1])
+    batch = Collation(table.layout.attributes, "cpu").prepare(rows)
+    (number,) = rows["supports"][0]
+    mask = GalleryStore(val["davis"]).picture(int(number))[1]
+    assert batch.supports.objects == 2
+    assert np.array_equal(batch.supports.frames[0].masks[0].numpy(), (mask == 3) + 2 * (mask == 1))
 
 
 def test_a_sequence_shorter_than_a_clip_repeats_its_last_frame(tmp_path):
@@ -152,6 +166,7 @@ def test_mistakes_of_a_gallery_are_one_line(source, arguments, message):
         ({"split": "vall"}, "DAVIS has no split 'vall'; did you mean 'val'"),
         ({"split": "val", "sequences": "jud"}, "no sequence 'jud' is there; did you mean 'judo'"),
         ({"split": "train", "clip": 1}, "clip=1, skip=5: a clip has two frames or more"),
+        ({"split": "train", "objects": 0}, "objects=0: a clip shows one object or more"),
     ],
 )
 def test_mistakes_of_episodes_are_one_line(val, arguments, message):

@@ -1,4 +1,4 @@
-"""Single images with one object each, to be made into clips by whoever trains on them (STM's first stage).
+"""Single images with one object each: STM's first stage makes clips of them, OSVOS's parent takes them as they are.
 
 Sample i is an image of a gallery and one of the classes that it shows, drawn uniformly; support and query are the same
 image. Void pixels become background.

@@ -47,7 +47,7 @@ def build(
     online = Online(passes, online_batch, online_rate, momentum, decay, original_share)
     segmenter = Osvos(network, online=online, longer=longer)
     losses, before, stages = ParentLoss(network, longer), 0, []
-    for name, data, count in (("static", "static/train", static_samples), ("parent", "davis17_train/train", samples)):
+    for name, data, count in (("static", "static/train", static_samples), ("parent", "davis16_train/train", samples)):
         if not count:
             continue
         stages.append(

@@ -52,7 +52,7 @@ def side_weight(seen: float) -> float:
 
 
 class ParentLoss(nn.Module):
-    """Of single images: those of an episode's frames that a draw chooses, under standard augmentation."""
+    """Of single images, the supports of episodes, under standard augmentation."""
 
     def __init__(self, network: Network, longer: int | None) -> None:
         """Frames are resized to `longer` pixels on their longer side; None leaves them as they are."""
@@ -63,8 +63,7 @@ class ParentLoss(nn.Module):
 
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
         """Side losses, weighted, and the fused loss, averaged over images; and the IoU of the fused mask, to watch."""
-        frames = [*batch.supports.frames, *batch.queries]
-        frame = frames[int(torch.randint(len(frames), ()))]
+        frame = batch.supports.frames[0]
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         assert frame.masks is not None
         images, masks = resized(frame.images, frame.masks == 1, self.longer)

@@ -122,7 +122,7 @@ def test_a_static_stage_comes_first_where_asked_for_and_the_weight_falls_over_bo
     segmenter = small(static_samples=4)
     assert [(s.name, s.samples, s.data) for s in segmenter.stages] == [
         ("static", 4, ("static/train",)),
-        ("parent", 8, ("davis17_train/train",)),
+        ("parent", 8, ("davis16_train/train",)),
     ]
     parent = segmenter.stages[1]
     parent.setup(CPU, torch.float32)

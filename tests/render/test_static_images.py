@@ -1,12 +1,12 @@
-"""Single images to make clips of: one class each, drawn by number."""
+"""Single images with one class each, drawn by number."""
 
 import numpy as np
 import pytest
 
-from pipeline.download.samples import voc2012
+from pipeline.download.samples import davis2016, voc2012
 from pipeline.errors import UserError
 from pipeline.gallery import GalleryStore, write_gallery
-from pipeline.render import voc
+from pipeline.render import davis_gallery, voc
 from pipeline.render.static_images import renderer
 
 
@@ -26,6 +26,20 @@ def test_an_image_is_support_and_query_of_a_class_that_it_shows(sources):
     assert len(np.unique(rows["supports"])) > 15
     later = renderer(split="train", sources=sources, least_pixels=100).rows(30, 50)
     assert np.array_equal(later["classes"], rows["classes"][30:])
+
+
+def test_frames_of_videos_are_as_likely_whatever_the_length_of_their_video(tmp_path):
+    davis2016.generate(tmp_path / "raw", {"train": 2, "frames": 5}, 0)
+    folders = [tmp_path / "raw" / "DAVIS" / kind / "480p" / "tennis" for kind in ("JPEGImages", "Annotations")]
+    (folders[0] / "00004.png").unlink()
+    (folders[1] / "00003.png").unlink()  # without a mask a frame shows no object
+    found = davis_gallery.gallery(sources={"davis2016": tmp_path / "raw"}, year=2016, list="train")
+    write_gallery(tmp_path / "images.zarr", found)
+    rows = renderer(split="train", sources={"davis": tmp_path / "images.zarr"}, least_pixels=1).rows(0, 2000)
+    assert (rows["classes"] == 1).all()
+    drawn = np.bincount(rows["supports"][:, 0], minlength=len(found.names))
+    assert drawn[8] == 0
+    assert np.abs(drawn[:8] - 250).max() < 60  # of 2,000 / 8, four deviations
 
 
 def test_mistakes_are_one_line(sources):

@@ -28,9 +28,10 @@ class Scoring:
     def add(self, numbers: Sequence[int], batch: Batch | UserError) -> None:
         """Adapt to the supports of these episodes, predict and score their queries.
 
-        A video that fails is put down as failed, and nothing is kept of its rows; `UserError` for all else.
+        A video, or an episode with synthetic pairs, that fails is put down as failed, and nothing is kept of its rows;
+        `UserError` for all else.
         """
-        if self._job.kept != "video":
+        if self._job.kept != "video" and self._job.synthetic is None:
             if isinstance(batch, UserError):
                 raise batch
             self._score(numbers, batch)
@@ -38,7 +39,7 @@ class Scoring:
         try:
             if isinstance(batch, UserError):
                 raise batch
-            self._tally.names[numbers[0]] = batch.supports.frames[0].ids[0].split("/")[-2]
+            self._tally.names[numbers[0]] = self._name(batch)
             self._score(numbers, batch)
         except UserError as error:
             name = self._tally.names.setdefault(numbers[0], str(numbers[0]))
@@ -46,6 +47,11 @@ class Scoring:
             self._tally.failed[numbers[0]] = str(error)
             for scorer in self._tally.scorers.values():
                 scorer.forget(numbers)
+
+    def _name(self, batch: Batch) -> str:
+        """The video, or else the image that supports."""
+        support = batch.supports.frames[0].ids[0].partition("@")[0]
+        return support.split("/")[-2] if self._job.kept == "video" else support
 
     def _score(self, numbers: Sequence[int], batch: Batch) -> None:
         recurring = batch.classes is not None

@@ -28,7 +28,7 @@ class Tally:
         self.seconds = 0.0
         """What earlier processes have spent on it."""
         self.names: dict[int, str] = {}
-        """Episode -> name of the video that it is."""
+        """Episode -> name of the video that it is, or of its support where that has synthetic pairs."""
         self.failed: dict[int, str] = {}
         """Episode -> why it could not be scored."""
 
@@ -38,7 +38,7 @@ class Tally:
         return self.worst.arrays | self.pictures.arrays
 
     def outcome(self) -> dict[str, Any]:
-        """The fields of `Scores` that tell of videos: their names, and which could not be scored."""
+        """The fields of `Scores` that tell of episodes with names: these, and which could not be scored."""
         if not self.names:
             return {}
         return {

@@ -1,4 +1,4 @@
-"""Extended supports: synthetic pairs of the very episode, standard augmentation, seeds; videos that fail."""
+"""Extended supports: synthetic pairs of the very episode, standard augmentation, seeds; episodes that fail."""
 
 from dataclasses import replace
 
@@ -106,6 +106,21 @@ def test_one_video_fails_and_the_others_go_on():
     again = tally_of({"overlap": {"thresholds": [0.5]}}, [1], Pictures(1, "video"), "toy")
     again.unpack(tally.pack(1.0))
     assert again.outcome() == tally.outcome()
+
+
+def test_one_failed_pair_marks_the_episodes_of_its_support_and_the_others_go_on(pairs):
+    statistics = {"overlap": {"thresholds": [0.5]}}
+    tally = tally_of(statistics, [1], Pictures(1), "toy")
+    scoring = Scoring(job(synthetic=pairs, kept="nothing"), Ones(), CPU, 0, tally)
+    scoring.add([1], episode("davis16/cat/00000@417"))
+    scoring.add([0], episode("davis16/dog/00000@417"))
+    assert tally.outcome() == {
+        "names": ["davis16/dog/00000", "davis16/cat/00000"],
+        "failed": {1: "no synthetic pairs of davis16/cat/00000#1: the loss is nan"},
+        "status": "ok",
+        "reason": "no synthetic pairs of davis16/cat/00000#1: the loss is nan",
+    }
+    assert set(tally.scorers[1].columns["overlap"]["episode"]) == {0}
 
 
 def test_a_frame_without_annotation_is_shown_and_not_scored():

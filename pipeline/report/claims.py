@@ -6,7 +6,6 @@ which the interval lies. A claim is of a system, whatever the luck of a training
 and a claim about an augmentation says what the sentence on its gain says.
 """
 
-import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pipeline.report.job import ReportJob, Suite
 from pipeline.report.results import tallies
 from pipeline.report.shown import Above, Claim, Falls, Flat, Line
 from pipeline.report.table import Entry
-from pipeline.report.tally import Floats
+from pipeline.report.tally import Floats, in_all
 
 Verdict = Literal["holds", "does not hold", "not enough budget", "not run"]
 
@@ -137,7 +136,7 @@ def _check(quantity: _Quantity, found: Sequence[Entry | None], suite: Suite, boo
     if len(entries) < len(found):
         return Check(quantity.where, None, None, None, printed, "not run", "")
     seeds = [tallies(entry.cell, suite.metrics[entry.cell.metric]) for entry in entries if entry.cell]
-    common = functools.reduce(np.intersect1d, [each[0].episodes for each in seeds])
+    common = in_all(itertools.chain.from_iterable(seeds))
     kept = [[tally.only(common) for tally in each] for each in seeds]
     value = float(quantity.formula(np.array([np.mean([tally.value for tally in each]) for each in kept])))
     low, high = percentiles(quantity.formula(np.stack([resampled(each, bootstrap, seeds=True) for each in kept])))

@@ -11,7 +11,7 @@ from pipeline.report.shown import Episodes
 
 @dataclass(frozen=True)
 class EpisodeTable:
-    """Values by episode; None where an episode failed, or the system gives no such answer."""
+    """Values by episode; None where an episode failed in every seed, or the system gives no such answer."""
 
     title: str
     metric: str
@@ -19,7 +19,7 @@ class EpisodeTable:
     rows: list[tuple[str, list[float | None]]]
     """(name, a value a system)."""
     failed: list[str]
-    """`name, system: reason`."""
+    """`name, system: reason`, of all seeds."""
 
 
 def episode_table(plot: Episodes, cells: Sequence[Cell], metric: Metric) -> EpisodeTable | None:
@@ -37,8 +37,9 @@ def episode_table(plot: Episodes, cells: Sequence[Cell], metric: Metric) -> Epis
         for number, name in enumerate(header.names):
             found = [single[number] for single in each if number in single]
             values.setdefault(name, {})[system] = sum(found) / len(found) if found else None
-        failed += [f"{header.names[number]}, {system}: {why}" for number, why in header.failed.items()]
+        headers = [read_result(path).header for path in cell.files]
+        failed += [f"{each.names[number]}, {system}: {why}" for each in headers for number, why in each.failed.items()]
     if not systems:
         return None
     rows = [(name, [own.get(system) for system in systems]) for name, own in values.items()]
-    return EpisodeTable(plot.title, plot.metric, systems, rows, failed)
+    return EpisodeTable(plot.title, plot.metric, systems, rows, list(dict.fromkeys(failed)))

@@ -11,6 +11,7 @@ from pipeline.report.job import Cell, ReportJob, Suite
 from pipeline.report.published import Key, Published, find_published, read_published
 from pipeline.report.results import failures, lost, read_result, suite_of, tallies
 from pipeline.report.row import NOT_APPLICABLE, NOT_RUN, PARTLY, Row, place
+from pipeline.report.tally import in_all
 from pipeline.scores import Timing, read_timing
 
 
@@ -95,16 +96,22 @@ def _entry(cell: Cell, job: ReportJob, rows: list[Published]) -> Entry:
 
 
 def _numbers(cell: Cell, job: ReportJob, number: Published | None) -> dict[str, Any]:
-    """Value, interval, episodes, difference and status; one failed seed leaves the cell without a number."""
+    """Value, interval, episodes, difference and status; one failed seed leaves the cell without a number.
+
+    Episodes that a seed lost count in no other either.
+    """
     if failures(cell):
         return {"status": "failed"}
     suite = suite_of(cell, job)
     if cell.metric not in suite.metrics:
         raise UserError(f"suite '{suite.name}': unknown metric '{cell.metric}'; {nearest(cell.metric, suite.metrics)}")
     metric = suite.metrics[cell.metric]
-    found = tallies(cell, metric)
+    found, missing = tallies(cell, metric), lost(cell)
+    if missing:
+        common = in_all(found)
+        found = [tally.only(common) for tally in found]
     if not all(len(tally.episodes) for tally in found):
-        return {"episodes": 0, "status": NOT_APPLICABLE}
+        return {"episodes": 0, "status": "failed" if missing else NOT_APPLICABLE}
     value = sum(tally.value for tally in found) / len(found)
     low, high = interval(found, job.bootstrap, seeds=metric.gain)
     return {
@@ -113,7 +120,7 @@ def _numbers(cell: Cell, job: ReportJob, number: Published | None) -> dict[str, 
         "ci_high": high,
         "episodes": len(found[0].episodes),
         "difference": value - float(number.fraction) if number else None,
-        "status": "ok" if not lost(cell) else PARTLY,
+        "status": PARTLY if missing else "ok",
     }
 
 

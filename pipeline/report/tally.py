@@ -1,6 +1,7 @@
 """A tally: what one metric needs of every episode, in sums, so that episodes can be drawn again."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,11 @@ class Tally:
     def single(self) -> dict[int, float]:
         """Episode -> its own value."""
         return dict(zip(self.episodes.tolist(), self.finish(self.sums).tolist(), strict=True))
+
+
+def in_all(tallies: Iterable[Tally]) -> NDArray[np.int64]:
+    """Numbers of the episodes that every one of the tallies has, ascending."""
+    return functools.reduce(np.intersect1d, [tally.episodes for tally in tallies])
 
 
 def difference(first: Tally, second: Tally) -> Tally:

@@ -1,14 +1,17 @@
 """Gains: paired differences, on the episodes of both sides, in sentences with their evidence."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from pipeline.manifest import write_json
+from pipeline.report.claims import judge
 from pipeline.report.gains import gains
 from pipeline.report.interval import interval, resampled
 from pipeline.report.job import Cell, ReportJob, Suite
 from pipeline.report.per_episode import episode_table
-from pipeline.report.shown import Episodes
+from pipeline.report.shown import Above, Episodes
 from pipeline.report.table import entries
 from pipeline.report.tally import Tally, difference
 
@@ -110,3 +113,42 @@ def test_every_video_has_its_value_or_its_failure(job):
     assert table.rows[0] == ("a", [pytest.approx(0.5), pytest.approx(0.6)])
     assert table.rows[2] == ("c", [pytest.approx(0.7), None])
     assert table.failed == ["c, osvos, osmis: the loss is nan"]
+
+
+@pytest.fixture
+def diverged(job):
+    """The job with a second seed of the extended supports, in which another video failed."""
+    columns = {"episode": [0, 2], "value": [0.8, 0.9]}
+    write(Path("osmis1.json"), [], failed={1: "the loss is inf"}, statistics={1: {"it": columns}})
+    none, osmis, gain = job.cells
+    cells = [none, osmis.model_copy(update={"scores": [["osmis.json"], ["osmis1.json"]]}), gain]
+    return job.model_copy(update={"cells": cells})
+
+
+def test_a_video_that_one_seed_lost_counts_in_no_seed(diverged):
+    row = next(e.row for e in entries(diverged) if (e.row.augmentation, e.row.metric) == ("osmis", "j_and_f"))
+    assert (row.value, row.episodes, row.seeds, row.status) == (pytest.approx(0.7), 1, 2, "partly failed")
+
+
+def test_seeds_that_lost_all_videos_between_them_leave_a_failed_row(diverged):
+    columns = {"episode": [2], "value": [0.5]}
+    write(Path("osmis1.json"), [], failed={0: "no", 1: "no"}, statistics={1: {"it": columns}})
+    row = next(e.row for e in entries(diverged) if (e.row.augmentation, e.row.metric) == ("osmis", "j_and_f"))
+    assert (row.value, row.episodes, row.status) == (None, 0, "failed")
+
+
+def test_failures_of_every_seed_are_listed(diverged):
+    plot = Episodes(kind="episodes", title="", track="t", metric="j_and_f")
+    table = episode_table(plot, diverged.cells, diverged.suites[0].metrics["j_and_f"])
+    assert table.failed == ["c, osvos, osmis: the loss is nan", "b, osvos, osmis: the loss is inf"]
+    assert table.rows[1] == ("b", [pytest.approx(0.6), pytest.approx(0.7)])
+
+
+def test_a_claim_rests_on_the_episodes_of_every_seed(diverged):
+    side = {"system": "osvos", "trained_on": None}
+    claim = Above(
+        name="helps", says="", source="", kind="above", track="t", split="val", metric="j_and_f", datasets=["davis16"],
+        above=side | {"augmentation": "osmis"}, below=side | {"augmentation": "none"},
+    )  # fmt: skip
+    (check,) = judge(claim, diverged.suites[0], entries(diverged), 20).checks
+    assert check.value == pytest.approx(0.7 - 0.5)

@@ -1,9 +1,9 @@
 """DAVIS: episodes of one gallery. A whole sequence from its first mask, a clip to train on, or a first frame alone.
 
-Of the split `val` an episode is a sequence: frame 0 supports, all other frames are queries in order. Of `pairs` it is
-the first frame of any sequence, even of one that is not there as a whole, and nothing is queried. Of `train` sample i
-is a clip: some frame of a sequence supports, later ones are queried (the training of STM; one that looks at single
-frames takes the support).
+Of the split `val` an episode is a sequence of three frames or more: frame 0 supports, all others are queries in order.
+Of `pairs` it is the first frame of any sequence, even of one that is not there as a whole, and nothing is queried. Of
+`train` sample i is a clip: some frame of a sequence supports, later ones are queried (the training of STM; one that
+looks at single frames takes the support).
 """
 
 from collections.abc import Mapping
@@ -22,6 +22,8 @@ from pipeline.table import Table
 LENGTH = 100_000_000
 """Clips to train on: as many as anyone may ask for, since they are drawn."""
 SPLITS = ("val", "pairs", "train")
+LEAST = 3
+"""Frames of a sequence to score: the first is given, and the last not scored."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class _Video:
     name: str
     frames: NDArray[np.int32]
     objects: int
-    whole: bool
-    """Whether its frames are numbered without gaps from 0."""
+    gap: int | None
+    """The first frame that is not there, although a later one is; None where they are numbered without gaps from 0."""
     labelled: NDArray[np.bool_]
     shown: NDArray[np.bool_]
     """(frames, numbers of objects): which objects each frame shows."""
@@ -66,9 +68,9 @@ def renderer(
     chosen = _chosen(videos, sequences)
     if split == "pairs":
         return _table(path, [(video, video.frames[:0]) for video in chosen])
-    whole = [(video, video.frames[1:]) for video in chosen if video.whole and len(video.frames) > 1]
+    whole = [(video, video.frames[1:]) for video in chosen if _scorable(video)]
     if not whole:
-        raise UserError(f"{path} holds no sequence with more than one frame from the first on: get DAVIS again")
+        raise UserError(f"{path} holds no sequence of {LEAST} frames or more without a gap: get DAVIS again")
     return _table(path, whole)
 
 
@@ -79,10 +81,10 @@ def _videos(store: GalleryStore) -> list[_Video]:
         frames = columns["number"][positions]
         first = positions[0]
         objects = int(columns["objects"][first]) if columns["labelled"][first] else 0
-        whole = bool((frames == np.arange(len(frames))).all())
+        gap = next((place for place, frame in enumerate(frames) if frame != place), None)
         labelled = columns["labelled"][positions].astype(bool)
         shown = columns["pixels"][positions, 1:] > 0
-        videos.append(_Video(store.names[first].rpartition("/")[0], positions, objects, whole, labelled, shown))
+        videos.append(_Video(store.names[first].rpartition("/")[0], positions, objects, gap, labelled, shown))
     return videos
 
 
@@ -98,6 +100,17 @@ def _chosen(videos: list[_Video], sequences: str) -> list[_Video]:
         if not video.objects:
             print(f"the first frame of '{video.name}' shows no object: it is left out", flush=True)
     return [video for video in chosen if video.objects]
+
+
+def _scorable(video: _Video) -> bool:
+    """Whether it is whole and long enough; if not, it is told why it is left out."""
+    count = len(video.frames)
+    if video.gap is not None:
+        print(f"'{video.name}' lacks frame {video.gap:05}: it is left out of val; get DAVIS again", flush=True)
+    elif count < LEAST:
+        many = f"{count} frame{'s' * (count != 1)}, where {LEAST} are the least"
+        print(f"'{video.name}' has {many}: it is left out of val; get DAVIS again", flush=True)
+    return video.gap is None and count >= LEAST
 
 
 def _table(path: Path, episodes: list[tuple[_Video, NDArray[np.int32]]]) -> Table:

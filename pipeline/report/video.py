@@ -1,8 +1,9 @@
 """J and F of video objects, as DAVIS's official evaluation has them (semi-supervised protocol).
 
 Of the statistic `contours`. An episode is a sequence, its support the first frame, its queries the others; the last is
-not scored. Every object has a mean over its frames, a recall and a decay; a metric is the plain mean over all objects
-of all sequences, so that a sequence of five objects weighs five times as much as one of one.
+not scored, nor a sequence that has no other. Every object has a mean over its frames, a recall and a decay; a metric is
+the plain mean over all objects of all sequences, so that a sequence of five objects weighs five times as much as one of
+one.
 """
 
 from collections.abc import Callable
@@ -96,6 +97,7 @@ def j_and_f(columns: Arrays) -> Tally:
 
 def _over_objects(columns: Arrays, parts: list[tuple[Callable[[Arrays], Floats], Summary]]) -> Tally:
     """The mean over objects of the mean over `parts`: a sum of each episode's objects, and their number."""
+    columns = _without_last(columns)
     episodes, row = np.unique(columns["episode"], return_inverse=True)
     values = [measure(columns) for measure, _ in parts]
     sums = np.zeros((len(episodes), 2))
@@ -105,15 +107,24 @@ def _over_objects(columns: Arrays, parts: list[tuple[Callable[[Arrays], Floats],
     return Tally(episodes.astype(np.int64), sums, lambda total: total[..., 0] / total[..., 1])
 
 
-def _objects(columns: Arrays, episode: np.ndarray[tuple[int], np.dtype[np.intp]]) -> list[tuple[int, np.ndarray]]:
-    """Place of its episode and rows, in the order of frames and without the last one, of every object."""
-    last = np.zeros(episode.max(initial=-1) + 1, dtype=np.int64)
-    np.maximum.at(last, episode, columns["query"])
-    if (last == 0).any():
-        message = "a sequence has one query alone, and the last is not scored: take sequences of 3 frames or more"
+def _without_last(columns: Arrays) -> Arrays:
+    """All rows but those of the last frame of each sequence; one with a single query has none left to score.
+
+    `UserError` where that is so of every sequence.
+    """
+    episodes, row = np.unique(columns["episode"], return_inverse=True)
+    last = np.zeros(len(episodes), dtype=np.int64)
+    np.maximum.at(last, row, columns["query"])
+    if len(last) and not last.any():
+        message = "every sequence has one annotated query, and the last is not scored: annotate 3 frames or more"
         raise UserError(message)
-    scored = np.flatnonzero(columns["query"] < last[episode])
-    scored = scored[np.lexsort([columns[name][scored] for name in ("query", "object", "episode")])]
-    keys = np.stack([episode[scored], columns["object"][scored]])
+    scored = columns["query"] < last[row]
+    return {name: values[scored] for name, values in columns.items()}
+
+
+def _objects(columns: Arrays, episode: np.ndarray[tuple[int], np.dtype[np.intp]]) -> list[tuple[int, np.ndarray]]:
+    """Place of its episode and rows, in the order of frames, of every object."""
+    order = np.lexsort([columns[name] for name in ("query", "object", "episode")])
+    keys = np.stack([episode[order], columns["object"][order]])
     starts = np.flatnonzero(np.diff(keys, axis=1, prepend=-1).any(axis=0))
-    return [(int(episode[rows[0]]), rows) for rows in np.split(scored, starts[1:])]
+    return [(int(episode[rows[0]]), rows) for rows in np.split(order, starts[1:]) if len(rows)]

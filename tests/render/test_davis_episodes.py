@@ -76,12 +76,13 @@ def test_of_sequences_listed_by_their_first_frame_alone_no_other_mask_counts(tmp
     assert renderer(split="pairs", sources=sources).length == 2
 
 
-def test_a_sequence_with_gaps_gives_a_pair_but_no_video(tmp_path):
+def test_a_sequence_with_gaps_gives_a_pair_but_no_video(tmp_path, capsys):
     raw = tmp_path / "raw"
     davis2017.generate(raw, SMALL, 0)
     (raw / "DAVIS" / "JPEGImages" / "480p" / "judo" / "00002.png").unlink()
     sources = stored(tmp_path, sources={"davis2017": raw}, year=2017)
     assert renderer(split="val", sources=sources).length == 1
+    assert capsys.readouterr().out == "'judo' lacks frame 00002: it is left out of val; get DAVIS again\n"
     pairs = renderer(split="pairs", sources=sources)
     assert pairs.rows(0, 2)["supports"].tolist() == [[0], [5]]
     batch = Collation(pairs.layout.attributes, "cpu").prepare({k: v[:1] for k, v in pairs.rows(0, 1).items()})
@@ -143,8 +144,20 @@ def test_videos_of_one_frame_give_no_clip(tmp_path):
     sources = stored(tmp_path, sources={"davis2017": tmp_path / "raw"}, year=2017)
     with pytest.raises(UserError, match="holds no annotated sequence of two frames"):
         renderer(split="train", sources=sources)
-    with pytest.raises(UserError, match="holds no sequence with more than one frame"):
-        renderer(split="val", sources=sources)
+
+
+def test_videos_too_short_to_score_are_left_out_and_told(tmp_path, capsys):
+    davis2017.generate(tmp_path / "raw", SMALL, 0)
+    frames = tmp_path / "raw" / "DAVIS" / "JPEGImages" / "480p"
+    for number in (2, 3, 4):
+        (frames / "judo" / f"{number:05}.png").unlink()
+    sources = stored(tmp_path, sources={"davis2017": tmp_path / "raw"}, year=2017)
+    assert renderer(split="val", sources=sources).length == 1
+    assert capsys.readouterr().out == (
+        "'judo' has 2 frames, where 3 are the least: it is left out of val; get DAVIS again\n"
+    )
+    with pytest.raises(UserError, match="holds no sequence of 3 frames or more without a gap"):
+        renderer(split="val", sources=sources, sequences="judo")
 
 
 @pytest.mark.parametrize(

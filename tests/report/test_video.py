@@ -68,6 +68,16 @@ def test_a_sequence_that_is_drawn_twice_counts_with_all_its_objects() -> None:
     assert tally.finish(np.array([[2.0, 1.0]]) @ tally.sums) == pytest.approx((2 * 0.8 + 2 * 0.4 + 0.9) / 5)
 
 
-def test_a_sequence_of_two_frames_has_none_to_score() -> None:
-    with pytest.raises(UserError, match="take sequences of 3 frames or more"):
+def test_a_sequence_of_which_one_query_is_annotated_counts_for_nothing_beside_others() -> None:
+    tally = aggregate("j_mean", {}, counted([(0, 0, 1, 10), (2, 0, 1, 80), (2, 1, 1, 0), (5, 0, 1, 20)]))
+    assert tally.single() == {2: pytest.approx(0.8)}
+
+
+def test_sequences_of_two_frames_alone_have_none_to_score() -> None:
+    with pytest.raises(UserError, match="annotate 3 frames or more"):
         aggregate("f_mean", {}, counted([(0, 0, 1, 80)]))
+
+
+def test_where_all_annotated_sequences_failed_none_is_scored() -> None:
+    forgotten = {name: np.array([]) for name in counted([(0, 0, 1, 80)])}
+    assert not len(aggregate("j_and_f", {}, forgotten).episodes)

@@ -34,13 +34,13 @@ class Scoring:
         if self._job.kept != "video" and self._job.synthetic is None:
             if isinstance(batch, UserError):
                 raise batch
-            self._score(numbers, batch)
+            self._score_within_memory(numbers, batch)
             return
         try:
             if isinstance(batch, UserError):
                 raise batch
             self._tally.names[numbers[0]] = self._name(batch)
-            self._score(numbers, batch)
+            self._score_within_memory(numbers, batch)
         except UserError as error:
             name = self._tally.names.setdefault(numbers[0], str(numbers[0]))
             print(f"{name}: {error}", flush=True)
@@ -52,6 +52,20 @@ class Scoring:
         """The video, or else the image that supports."""
         support = batch.supports.frames[0].ids[0].partition("@")[0]
         return support.split("/")[-2] if self._job.kept == "video" else support
+
+    def _score_within_memory(self, numbers: Sequence[int], batch: Batch) -> None:
+        """`UserError` where the device's memory does not suffice; all that was held there is let go first."""
+        try:
+            self._score(numbers, batch)
+            return
+        except torch.OutOfMemoryError:
+            self._segmenter.memory = None
+        torch.cuda.empty_cache()  # not before the error is gone, whose traceback holds tensors
+        height, width = batch.queries[0].images.shape[-2:]
+        raise UserError(
+            f"out of memory on the device at frames of {width}x{height} pixels: bound memory more tightly in "
+            f"plugins/{self._job.plugin}/plugin.yaml (of stm: memory_frames, longer), or set device=cpu"
+        )
 
     def _score(self, numbers: Sequence[int], batch: Batch) -> None:
         recurring = batch.classes is not None

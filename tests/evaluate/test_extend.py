@@ -1,5 +1,6 @@
 """Extended supports: synthetic pairs of the very episode, standard augmentation, seeds; episodes that fail."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -121,6 +122,38 @@ def test_one_failed_pair_marks_the_episodes_of_its_support_and_the_others_go_on(
         "reason": "no synthetic pairs of davis16/cat/00000#1: the loss is nan",
     }
     assert set(tally.scorers[1].columns["overlap"]["episode"]) == {0}
+
+
+class Greedy(Ones):
+    """Runs out of memory on all but dogs, holding a tensor."""
+
+    def adapt(self, supports):
+        if "dog" not in supports.frames[0].ids[0]:
+            large = torch.zeros(9)
+            self.held = weakref.ref(large)
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")
+        return supports.objects
+
+
+def test_a_video_beyond_the_devices_memory_fails_alone_and_nothing_of_it_stays(monkeypatch):
+    segmenter, freed = Greedy(), []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: freed.append(segmenter.held() is None))
+    tally = tally_of({"overlap": {"thresholds": [0.5]}}, [1], Pictures(1, "video"), "toy")
+    scoring = Scoring(job(), segmenter, CPU, 1 << 20, tally)
+    scoring.add([0], episode("davis16/shooting/00000"))
+    assert (freed, segmenter.memory) == ([True], None)
+    scoring.add([1], episode())
+    assert set(tally.scorers[1].columns["overlap"]["episode"]) == {1}
+    assert tally.failed == {
+        0: "out of memory on the device at frames of 32x24 pixels: bound memory more tightly in "
+        "plugins/toy/plugin.yaml (of stm: memory_frames, longer), or set device=cpu"
+    }
+
+
+def test_without_videos_too_little_memory_is_one_line():
+    scoring = Scoring(job(kept="nothing"), Greedy(), CPU, 0, tally_of({}, [1], Pictures(0), "toy"))
+    with pytest.raises(UserError, match="out of memory on the device at frames of 32x24 pixels"):
+        scoring.add([0], episode("coco/cat"))
 
 
 def test_a_frame_without_annotation_is_shown_and_not_scored():

@@ -100,6 +100,13 @@ def test_one_system_alone_has_a_table_of_its_own(project):
     assert set(table.system) == {"siamese_unet"}
 
 
+def test_the_masks_of_no_synthesizer_collapse(project):
+    table = read(project.path / "results" / "all.tsv")
+    kept = table[(table.metric == "objects_kept") & (table.status == "ok")]
+    assert {"osmis", "osmis-dm", "osmis-projection", "dataset_gan", "semantic_gan"} <= set(kept.system)
+    assert kept.value.astype(float).gt(0.2).all()
+
+
 def test_the_readmes_question_about_a_row_has_an_answer(project):
     (words,) = re.findall(r"^python -m pipeline\.report why (.*?) +#", (ROOT / "README.md").read_text(), re.MULTILINE)
     answer = project.run(sys.executable, "-m", "pipeline.report", "why", *words.split()).stdout

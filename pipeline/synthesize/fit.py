@@ -27,7 +27,7 @@ class PairBatches:
         self._images = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous().to(device)
         self._masks = torch.from_numpy(np.stack(masks)).to(device)
         self._objects = max(pair.objects for pair in pairs)
-        self._names = [pair.name for pair in pairs]
+        self._names = [f"{place}:{pair.name}" for place, pair in enumerate(pairs)]  # frames of two videos share a name
 
     def __call__(self, stage: Stage, first: int, last: int) -> Iterator[Batch]:
         """As `pipeline.train.batches.Batches`."""

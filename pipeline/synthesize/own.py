@@ -63,9 +63,9 @@ def _make(arguments: argparse.Namespace, pairs: list[Pair], output: Path) -> Non
         raise UserError(f"{output} holds samples already: name another folder with --output")
     if arguments.samples < 1:
         raise UserError(f"--samples {arguments.samples}: make at least one pair")
-    output_folder(output)
     system = _system(arguments.system, arguments.profile)
     parameters = _changed(system.train | system.evaluate, arguments.set)
+    output_folder(output)
     code = code_digest(code_files(f"plugins.{system.plugin}.model", "pipeline.synthesize.fit"))
     digest = digest_text(
         canonical([system.name, parameters, arguments.seed, arguments.precision, code, *map(_fingerprint, pairs)])
@@ -111,7 +111,11 @@ def _fitted(
 def _loaded(arguments: argparse.Namespace, plugin: str, parameters: dict[str, Any], pairs: list[Pair]) -> Synthesizer:
     built = build_system(plugin, {**parameters, **given_facts(pairs)}, {}, arguments.seed)
     assert isinstance(built, Synthesizer)  # its plugin.yaml says so
-    built.load_weights(_weights(arguments.weights))
+    try:
+        built.load_weights(_weights(arguments.weights))
+    except (RuntimeError, KeyError):
+        message = f"--weights {arguments.weights} are of another system or size than {arguments.system} for this pair"
+        raise UserError(f"{message}: name the fit's own --system, --profile and --set (see its fit.json)") from None
     return built
 
 

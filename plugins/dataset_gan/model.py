@@ -28,6 +28,7 @@ def build(
     start: START = "square",
     max_size: int = 640,
     frame: tuple[int, int] | None = None,
+    clamp_grid: bool = True,
     base: int = 16384,
     most: int = 512,
     latent: int = 512,
@@ -51,7 +52,7 @@ def build(
 ) -> "DatasetGan":
     """Fit the generator, then its labels; sampling truncates the first styles and lets the ensemble vote."""
     model = DatasetGan(
-        canvas=canvas(height, width, start=start, max_size=max_size, frame=frame),
+        canvas=canvas(height, width, start=start, max_size=max_size, frame=frame, clamp=clamp_grid),
         classes=objects + 1,
         base=base,
         most=most,

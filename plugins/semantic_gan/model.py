@@ -24,6 +24,7 @@ def build(
     start: START = "square",
     max_size: int = 640,
     frame: tuple[int, int] | None = None,
+    clamp_grid: bool = True,
     base: int = 32768,
     most: int = 512,
     latent: int = 512,
@@ -43,7 +44,7 @@ def build(
 ) -> "SemanticGan":
     """The networks and their one stage."""
     model = SemanticGan(
-        canvas=canvas(height, width, start=start, max_size=max_size, frame=frame),
+        canvas=canvas(height, width, start=start, max_size=max_size, frame=frame, clamp=clamp_grid),
         classes=objects + 1,
         base=base,
         most=most,

@@ -10,8 +10,10 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from miniature import TOYS, finished
 from PIL import Image
+from safetensors.torch import save_file
 
 from pipeline.pairs import PairStore
 
@@ -131,6 +133,7 @@ def test_a_pair_of_the_users_own(project):
     assert json.loads((out / "fit.json").read_text())["system"] == "toy_gan"
     own(project, *pair, "--weights", "out/weights.safetensors", "--output", "again")
     assert (project.path / "again/images/0002.png").read_bytes() == (out / "images/0002.png").read_bytes()
+    save_file({"another": torch.zeros(1)}, project.path / "other.safetensors")
     for arguments, message in [
         ((*pair, "--output", "out"), "out holds samples already"),
         (("--image", "x.png", "--output", "o"), "one half of a pair is missing (1 --image, 0 --mask)"),
@@ -139,6 +142,10 @@ def test_a_pair_of_the_users_own(project):
             "--set sample=3: no parameter 'sample'; did you mean 'samples'?",
         ),
         ((*pair, "--output", "o", "--weights", "y.png"), "--weights y.png cannot be read"),
+        (
+            (*pair, "--output", "o", "--weights", "other.safetensors"),
+            "--weights other.safetensors are of another system or size than toy_gan",
+        ),
         ((*pair, "--output", "o", "--samples", "0"), "--samples 0: make at least one pair"),
         ((*pair, "--output", "y.png"), "cannot write y.png (File exists): choose another folder for --output"),
     ]:

@@ -101,10 +101,13 @@ def test_batches_are_views_of_the_one_pair():
 
 
 def test_several_pairs_take_turns():
-    pairs = [checked(str(n), np.full((4, 6, 3), n, np.uint8), mask_of(1)) for n in range(3)]
-    batches = PairBatches(pairs, (4, 6), torch.device("cpu"))(Five(), 0, 2)
-    seen = [int(value) for batch in batches for value in batch.queries[0].images[:, 0, 0, 0]]
+    pairs = [checked("00000", np.full((4, 6, 3), n, np.uint8), mask_of(1)) for n in range(3)]
+    queries = [batch.queries[0] for batch in PairBatches(pairs, (4, 6), torch.device("cpu"))(Five(), 0, 2)]
+    seen = [int(value) for query in queries for value in query.images[:, 0, 0, 0]]
     assert seen == [0, 1, 2, 0, 1, 2, 0, 1, 2, 0]
+    names = [name for query in queries for name in query.ids]
+    assert len(set(names)) == 3  # what is prepared once a name is of one pair, whatever its file is called
+    assert names[:3] * 3 + names[:1] == names
 
 
 def test_fitting_scales_masks_to_the_nearest_pixel():

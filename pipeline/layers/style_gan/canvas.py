@@ -22,14 +22,22 @@ class Canvas(NamedTuple):
         return self.start[0] << self.doublings, self.start[1] << self.doublings
 
 
-def canvas(height: int, width: int, *, start: START, max_size: int, frame: tuple[int, int] | None = None) -> Canvas:
-    """The canvas of a pair of `height` x `width` pixels; `max_size` and `frame` as `configure` takes them.
+def canvas(
+    height: int,
+    width: int,
+    *,
+    start: START,
+    max_size: int,
+    frame: tuple[int, int] | None = None,
+    clamp: bool = False,
+) -> Canvas:
+    """The canvas of a pair of `height` x `width` pixels; `max_size`, `frame` and `clamp` as `configure` takes them.
 
     `pair`: the size and the grid that OSMIS would take: 3x5, doubled seven times, for 384x640. `square`: 4x4, doubled
     to the largest power of two up to `max_size`, which is all that the published code can do; frames are resized
     between that and the size of `pair`.
     """
-    found = configure(height, width, max_size=max_size, frame=frame, low_level=1)
+    found = configure(height, width, max_size=max_size, frame=frame, clamp=clamp, low_level=1)
     if start == "pair":
         return Canvas(found.size, found.grid, found.blocks - 1)
     return Canvas(found.size, (SQUARE, SQUARE), max(0, max_size.bit_length() - SQUARE.bit_length()))

@@ -24,6 +24,11 @@ def test_a_frame_fixes_the_size():
     assert canvas(480, 1152, start="pair", max_size=640, frame=(384, 640)) == ((384, 640), (3, 5), 7)
 
 
+def test_a_clamped_grid_gives_an_elongated_video_the_size_of_all_others():
+    assert canvas(480, 1152, start="pair", max_size=640).size == (256, 640)
+    assert canvas(480, 1152, start="pair", max_size=640, clamp=True) == ((384, 640), (3, 5), 7)
+
+
 @pytest.mark.parametrize(("most", "side"), [(640, 512), (512, 512), (320, 256), (64, 64)])
 def test_squares_are_the_largest_power_of_two(most, side):
     found = canvas(480, 854, start="square", max_size=most)

@@ -49,7 +49,7 @@ class Plan:
         }
         self._jobs = Jobs(settings, self._systems)
         self.jobs = self._jobs.by_stage
-        for name in settings.systems if settings.systems != ("all",) else ():
+        for name in self._named:
             if name not in self._systems:
                 raise UserError(f"unknown system '{name}'; {nearest(name, self._systems)}")
             self._require_setting(name)
@@ -66,7 +66,7 @@ class Plan:
     def _require_part(self) -> None:
         """Every system that is named takes part: in the table, or as what extends the supports of one that is."""
         there = {cell.system for cell in self.cells} | {Path(output).parts[3] for output in self.jobs["synthesize"]}
-        for name in self.settings.systems if self.settings.systems != ("all",) else ():
+        for name in self._named:
             if name not in there:
                 raise UserError(
                     f"the system '{name}' takes no part under the current settings ({self._current}); "
@@ -77,7 +77,7 @@ class Plan:
         """(suite, track) -> the synthesizers that enter it; those alone that the setting `systems` names, if any."""
         found: dict[tuple[str, str], list[System]] = {}
         there = [system for system in self._systems.values() if system.facts.kind == "synthesizer"]
-        named = [system for system in there if system.name in self.settings.systems]
+        named = [system for system in there if system.name in self._named]
         for system in named or there:
             for enters in system.facts.enters:
                 if _takes_part(system, enters, self.settings):
@@ -104,6 +104,11 @@ class Plan:
             remedy = f"add --config profile={other[0]}" if other else "check the name or --config"
             raise UserError(f"nothing makes {output} under the current settings ({self._current}); {remedy}")
         return self.jobs[stage][output]
+
+    @property
+    def _named(self) -> tuple[str, ...]:
+        """Systems that the setting asks for by name."""
+        return () if self.settings.systems == ("all",) else self.settings.systems
 
     @property
     def _current(self) -> str:
@@ -158,7 +163,7 @@ class Plan:
             raise UserError(f"the system '{name}' takes part only where {setting} is set: add --config {setting}=...")
 
     def _wanted(self, system: System) -> bool:
-        return self.settings.systems == ("all",) or system.name in self.settings.systems
+        return not self._named or system.name in self._named
 
     def _enter(self, system: System, enters: Enters, suite: Suite) -> None:
         """Add the jobs and the cells of one system in one track."""

@@ -70,6 +70,9 @@ def _check_track(system: System, enters: Enters, suite: Suite, where: str) -> No
         hint = nearest(enters.track, suite.tracks)
         raise UserError(f"{where}: the suite '{enters.suite}' has no track '{enters.track}'; {hint}")
     track = suite.tracks[enters.track]
+    if enters.snapshots and not (track.snapshots and system.facts.trained):
+        lack = "is not trained itself" if track.snapshots else f"finds no `snapshots` in the track '{enters.track}'"
+        raise UserError(f"{where}: 'enters' asks for snapshots, but the plugin {lack}; leave 'snapshots' out")
     for level in enters.levels:
         if level not in track.each:
             raise UserError(f"{where}: the track '{enters.track}' has no level '{level}'; {nearest(level, track.each)}")

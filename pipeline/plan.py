@@ -2,7 +2,8 @@
 
 import itertools
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from pipeline.jobs.job import Job
 from pipeline.jobs.scoring import Evaluation, Found, Jobs, reference_of
 from pipeline.manifest import canonical, digest_text, write_atomic
 from pipeline.plugin import Enters, System, find_plugins, systems
-from pipeline.report.job import Cell, Metric, ReportJob
+from pipeline.report.job import Cell, Choice, Metric, ReportJob
 from pipeline.report.job import Suite as ReportedSuite
 from pipeline.settings import PROFILES, Settings, by_profile, load_settings
 from pipeline.suite import (
@@ -57,6 +58,8 @@ class Plan:
         self._synthesizers = self._find_synthesizers()
         for system in self._systems.values():
             check_system(system, self._systems, self._suites, suites_there)
+        self._jobs.snapshots = self._find_snapshots()
+        for system in self._systems.values():
             for enters in system.facts.enters:
                 taking_part = _takes_part(system, enters, settings) and self._wanted(system)
                 if taking_part and enters.suite in self._suites:
@@ -83,6 +86,20 @@ class Plan:
                 if _takes_part(system, enters, self.settings):
                     found.setdefault((enters.suite, enters.track), []).append(system)
         return found
+
+    def _find_snapshots(self) -> dict[tuple[str, str], list[int]]:
+        """What `LearningJobs.snapshots` says; of all systems, so that the setting `systems` trains none anew."""
+        found: dict[tuple[str, str], set[int]] = {}
+        for system in self._systems.values():
+            for enters in system.facts.enters:
+                suite = self._suites.get(enters.suite)
+                if not (suite and enters.snapshots and _takes_part(system, enters, self.settings)):
+                    continue
+                track = suite.tracks[enters.track]
+                for level in self._levels(enters, track):
+                    key = system.model_name, str(enters.trained_on or track.trained_on).format(**level)
+                    found.setdefault(key, set()).update(by_profile(track.snapshots, self.settings.profile))
+        return {key: sorted(percents) for key, percents in found.items()}
 
     @classmethod
     def load(cls, overrides: Mapping[str, Any]) -> "Plan":
@@ -169,9 +186,7 @@ class Plan:
         """Add the jobs and the cells of one system in one track."""
         track = track_of(enters, suite.tracks[enters.track], self.settings)
         before = len(self.cells)
-        for level in levels(track, self.settings):
-            if any(level[name] not in chosen for name, chosen in enters.levels.items()):
-                continue
+        for level in self._levels(enters, track):
             trained_on = enters.trained_on or track.trained_on
             train_set = trained_on.format(**level) if trained_on else None
             for tested_on in track.tested_on:
@@ -186,6 +201,11 @@ class Plan:
         if track.together:
             self.cells += _pooled(self.cells[before:], track.together, len(list(levels(track, self.settings))))
 
+    def _levels(self, enters: Enters, track: Track) -> list[dict[str, int]]:
+        """The levels of the track that the system takes part in."""
+        every = levels(track, self.settings)
+        return [level for level in every if all(level[name] in chosen for name, chosen in enters.levels.items())]
+
     def _score(
         self,
         system: System,
@@ -199,12 +219,12 @@ class Plan:
         """Add the jobs and the cells of one system on one split."""
         oracle, schedule = fields(system, enters), self._jobs.schedule(system)
         most = by_profile(enters.episodes, self.settings.profile)
+        asked = Evaluation(system, suite, track, split, train_set, oracle, most)
         found: Found
         if system.facts.kind == "synthesizer":
             train_set = split.dataset  # fitted to the very pairs
             found = self._jobs.measure(system, suite, split)
         else:
-            asked = Evaluation(system, suite, track, split, train_set, oracle, most)
             extending = self._synthesizers.get((enters.suite, enters.track), [])
             found = self._jobs.evaluate(asked, extending, self._fits(suite, track, level))
         listed = train_list(suite, train_set) if train_set and split.dataset != train_set else ""
@@ -213,7 +233,37 @@ class Plan:
             if len(reference) == 1:  # every run is compared with it
                 reference = reference * len(scores)
             facts = (train_set, split, augmentation, scores, reference, models, schedule, listed)
-            self.cells += _cells(system, enters, track, suite.metrics, *facts)
+            cells = list(_cells(system, enters, track, suite.metrics, *facts))
+            self.cells += cells
+            if enters.snapshots:
+                self.cells += self._along(asked, level, cells)
+
+    def _along(self, asked: Evaluation, level: Mapping[str, int], last: Sequence[Cell]) -> Iterator[Cell]:
+        """The cells of weights on the way, by the track's first metric, and of those that `chosen_on` chooses.
+
+        `last` are those of the last weights.
+        """
+        track, first = asked.track, next(iter(asked.track.metrics))
+        percents = by_profile(track.snapshots, self.settings.profile)
+        scores = {percent: self._scores_at(asked, percent) for percent in percents}
+        for cell, percent in itertools.product(last, percents):
+            if cell.metric == first:
+                share = cell.schedule and cell.schedule * percent / 100
+                paths = [[path] for path in scores[percent]]
+                yield cell.model_copy(update={"snapshot": f"{percent}%", "scores": paths, "schedule": share})
+        if track.chosen_on:
+            dataset, name = track.chosen_on.format(**level).split("/")
+            other = replace(asked, split=find_split(asked.suite, dataset, name, self.settings))
+            pairs = [zip(scores[p], self._scores_at(other, p), strict=True) for p in percents]
+            pairs.append(zip(self._scores_at(asked, None), self._scores_at(other, None), strict=True))
+            among = [[dict(seed)] for seed in zip(*pairs, strict=True)]
+            choice = Choice(metric=first, shots=track.shots[0], among=among)
+            for cell in last:
+                yield cell.model_copy(update={"snapshot": name, "choice": choice})
+
+    def _scores_at(self, asked: Evaluation, percent: int | None) -> list[str]:
+        """The scores of one snapshot, or of the last weights, a path a seed."""
+        return self._jobs.evaluate(replace(asked, snapshot=percent), [], None)["none"][0]
 
     def _fits(self, suite: Suite, track: Track, level: Mapping[str, int]) -> Split | None:
         """The pairs that the track's synthesizers are fitted to."""
@@ -348,12 +398,14 @@ def _pooled(cells: list[Cell], together: Together, wanted: int) -> Iterator[Cell
     """One cell for the cells that differ in their level alone; none where the system left out a level of the track."""
     groups: dict[tuple[object, ...], list[Cell]] = {}
     for cell in cells:
-        groups.setdefault((cell.split, cell.shots, cell.augmentation, cell.metric), []).append(cell)
+        groups.setdefault((cell.split, cell.snapshot, cell.shots, cell.augmentation, cell.metric), []).append(cell)
     for group in groups.values():
         if len(group) == wanted:
             schedules = [cell.schedule for cell in group if cell.schedule is not None]
             seeds, first = zip(*(cell.scores for cell in group), strict=True), group[0]
             references = zip(*(cell.reference for cell in group), strict=True)
+            choices = [cell.choice for cell in group if cell.choice]
+            among = [[part for (part,) in parts] for parts in zip(*(each.among for each in choices), strict=True)]
             family = together.trained_on if first.home else str(first.trained_on).split("-")[0]
             yield first.model_copy(
                 update={
@@ -361,6 +413,7 @@ def _pooled(cells: list[Cell], together: Together, wanted: int) -> Iterator[Cell
                     "trained_on": first.trained_on and family,
                     "scores": [[path for (path,) in parts] for parts in seeds],
                     "reference": [[path for (path,) in parts] for parts in references],
+                    "choice": first.choice and first.choice.model_copy(update={"among": among}),
                     "models": [model for cell in group for model in cell.models],
                     "schedule": min(schedules, default=None),
                     "whole": wanted >= together.of,

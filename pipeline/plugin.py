@@ -58,6 +58,8 @@ class Enters(Facts):
     """Profiles under which it takes part; None means all of them."""
     given: str | None = None
     """A setting without which it takes no part (`pascal_masks`), empty by default."""
+    snapshots: bool = False
+    """Whether weights on the way are scored as well, at the track's `snapshots`."""
     shots: str | None = None
     """The setting that lists its numbers of shots; None means all of the track's."""
     oracle: list[str] | None = None

@@ -4,7 +4,9 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from pipeline.closure import ROOT
 from pipeline.errors import UserError, nearest
@@ -17,6 +19,7 @@ from pipeline.settings import Settings, by_profile, read_yaml
 
 Count = int | dict[str, int]
 """A number, or one a profile."""
+Percents = list[Annotated[int, Field(ge=1, le=99)]]
 
 
 class Bank(Facts):
@@ -121,6 +124,12 @@ class Track(Facts):
     samples themselves are measured; else they extend the supports of the segmenters in the track."""
     kept: Kept = "nothing"
     """What the report shows beside the first few episodes."""
+    snapshots: Percents | dict[str, Percents] = []
+    """Percents of training after which the weights are scored too, of systems that enter for it; may be given by
+    profile."""
+    chosen_on: str | None = None
+    """`data set/split` that chooses among these and the last weights, by the track's first metric and number of shots;
+    a cell of its own. None means that nothing is chosen."""
 
 
 class Suite(Facts):

@@ -55,9 +55,14 @@ def build_system(
     return built
 
 
-def read_weights(manifest: Path) -> dict[str, Tensor]:
-    """Tensors of the model that `manifest` describes (weights.safetensors in the folder beside it)."""
-    path = manifest.with_suffix("") / "weights.safetensors"
+def weights_file(snapshot: int | None = None) -> str:
+    """Path of weights in a model's folder."""
+    return "weights.safetensors" if snapshot is None else f"snapshots/{snapshot}.safetensors"
+
+
+def read_weights(manifest: Path, snapshot: int | None = None) -> dict[str, Tensor]:
+    """Tensors of the model that `manifest` describes: the last ones, or those after `snapshot` percent of training."""
+    path = manifest.with_suffix("") / weights_file(snapshot)
     try:
         return load_file(path)
     except FileNotFoundError:

@@ -147,7 +147,7 @@ def test_every_evaluation_is_in_the_table_and_every_cell_is_evaluated(profile):
     found = plan(profile)
     assert {path for cell in found.cells for path in cell.files} == set(found.scores)
     keys = [
-        (c.suite, c.track, c.dataset, c.split, c.system, c.trained_on, c.shots, c.augmentation, c.metric)
+        (c.suite, c.track, c.dataset, c.split, c.system, c.trained_on, c.snapshot, c.shots, c.augmentation, c.metric)
         for c in found.cells
     ]
     assert len(set(keys)) == len(keys)
@@ -399,7 +399,50 @@ def test_training_lists_of_pascal_are_compared_under_one_sampler(small, large):
     assert given[0] | {"list": "trainaug_10582"} == given[1]
 
 
+ALONG = "    snapshots: {sample: [20, 60], lite: [], paper: []}\n    chosen_on: clutter-n{n}/val_train\n"
+
+
+def test_what_enters_with_snapshots_keeps_them_and_has_a_cell_of_each_and_of_the_chosen_one(toys):
+    found = toys(
+        ("pipeline/suites/clutter/suite.yaml", "    metrics: {iou: Table 1", ALONG + "    metrics: {iou: Table 1"),
+        ("toy_trained", "track: scenes", "track: scenes, snapshots: true"),
+        systems="toy_trained,toy_two_stages",
+        seeds="0,1",
+        clutter_levels="4",
+    )
+    kept = {job.system: job.snapshots for job in values(found, "train")}
+    assert kept == {"toy_trained": [20, 60], "toy_two_stages": []}
+    cells = {(cell.metric, cell.snapshot): cell for cell in found.cells if cell.system == "toy_trained"}
+    assert [name for metric, name in cells if metric == "iou"] == ["", "20%", "60%", "val_train"]
+    assert [name for metric, name in cells if metric != "iou"] == ["", "val_train"]
+    place = "results/scores/sample/toy_trained/clutter-n4{at}/clutter-n4-{split}/none/seed{seed}.json"
+    assert cells["iou", "60%"].scores == [
+        [place.format(at="-at60", split="test_one_shot", seed=seed)] for seed in (0, 1)
+    ]
+    assert cells["iou", "60%"].schedule == 0.6 * cells["iou", ""].schedule
+    assert cells["iou", "val_train"].choice.among == [
+        [{place.format(at=at, split="test_one_shot", seed=seed): place.format(at=at, split="val_train", seed=seed)
+          for at in ("-at20", "-at60", "")}]
+        for seed in (0, 1)
+    ]  # fmt: skip
+    assert {path for cell in found.cells for path in cell.files} == set(found.scores)
+    jobs = {path: job.values for path, job in found.jobs["evaluate"].items()}
+    assert jobs[place.format(at="-at60", split="val_train", seed=1)].snapshot == 60
+
+
+def test_snapshots_are_kept_whatever_systems_are_named():
+    named = plan("sample", suites="pascal5i", systems="sg_one-max")
+    every = plan("sample", suites="pascal5i")
+    (path, *_) = named.outputs("train")
+    assert every.jobs["train"][path].values == named.jobs["train"][path].values
+    assert named.jobs["train"][path].values.snapshots == [50]
+
+
 MISTAKES = {
+    "snapshots of what is not trained": (
+        ("toy_untrained", "track: scenes", "track: scenes, snapshots: true"),
+        "'enters' asks for snapshots, but the plugin finds no `snapshots` in the track 'scenes'; leave",
+    ),
     "needs without a system": (
         ("toy_two_stages", "toy_trained", "toy_traned"),
         "'needs' names no system: 'toy_traned'; did",

@@ -50,6 +50,8 @@ class EvaluateJob(Facts):
     evaluate_parameters: dict[str, Any]
     model: str | None
     """Manifest of the system's model; None for an untrained system."""
+    snapshot: int | None = None
+    """Percent of training after which the weights were kept; None means the last ones."""
     needs: dict[str, str] = {}
     """Other systems' models, for an untrained system that builds on them."""
     pretrained: dict[str, str] = {}

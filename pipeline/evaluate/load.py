@@ -21,7 +21,7 @@ def load_segmenter(job: EvaluateJob) -> Segmenter:
     if not isinstance(segmenter, Segmenter):
         raise UserError(f"plugins/{job.plugin} is a synthesizer; only segmenters are evaluated")
     if job.model is not None:
-        segmenter.load_weights(read_weights(Path(job.model)))
+        segmenter.load_weights(read_weights(Path(job.model), job.snapshot))
     return segmenter
 
 

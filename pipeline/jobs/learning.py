@@ -16,6 +16,9 @@ from pipeline.train.job import TrainJob
 class LearningJobs(DataJobs):
     """The jobs before any score."""
 
+    snapshots: Mapping[tuple[str, str], list[int]] = {}
+    """(system that owns the model, training set) -> percents of training after which its weights are kept."""
+
     def train(self, system: System, suite: Suite, train_set: str, oracle: list[str], seed: int) -> str:
         """Add the training of one system under one seed; return its manifest."""
         settings, owner = self._settings, system.model_name
@@ -39,6 +42,7 @@ class LearningJobs(DataJobs):
                 needs=needs,
                 pretrained=pretrained,
                 insist=settings.weights == "pretrained",
+                snapshots=self.snapshots.get((owner, train_set), []),
                 seed=seed,
                 precision=settings.precision,
                 threads=settings.threads,

@@ -26,6 +26,8 @@ class Evaluation:
     """Fields of oracle data that the system is shown."""
     most: int | None
     """Episodes that it takes at most."""
+    snapshot: int | None = None
+    """Percent of training after which the weights were kept; None means the last ones."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Jobs(LearningJobs):
             train_parameters=self._budgeted(system.train),
             evaluate_parameters=system.evaluate,
             model=part.model,
+            snapshot=asked.snapshot,
             needs=part.needs,
             pretrained=pretrained,
             insist=settings.weights == "pretrained",
@@ -109,7 +112,8 @@ class Jobs(LearningJobs):
             device=settings.device,
         )
         maybe = [path for path in (part.model, part.pairs) if path]
-        folder = f"results/scores/{settings.profile}/{system.name}/{trained_on or 'none'}/{split.name}"
+        weights = trained_on or "none" if asked.snapshot is None else f"{trained_on}-at{asked.snapshot}"
+        folder = f"results/scores/{settings.profile}/{system.name}/{weights}/{split.name}"
         return self._add(
             "evaluate",
             f"{folder}/{part.augmentation}/seed{part.seed}.json",

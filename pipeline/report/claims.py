@@ -65,10 +65,10 @@ class _Quantity:
 
 
 def judge_all(job: ReportJob, found: Sequence[Entry]) -> dict[str, list[Judgement]]:
-    """Suite -> its claims, judged, in the order of published.yaml; `found` are the entries of the whole job."""
+    """Suite -> its claims, judged on last weights, in published.yaml's order; `found` are the entries of the job."""
     return {
         suite.name: [
-            judge(claim, suite, [entry for entry in found if entry.row.suite == suite.name], job.bootstrap)
+            judge(claim, suite, [e for e in found if e.row.suite == suite.name and e.last], job.bootstrap)
             for claim in suite.claims
         ]
         for suite in job.suites

@@ -18,6 +18,15 @@ class Metric(Facts):
     """Whether it is what an augmentation gains: the aggregate minus that of the same cell without it."""
 
 
+class Choice(Facts):
+    """How the weights of a cell are chosen: those that score best on other episodes."""
+
+    metric: str
+    shots: int
+    among: list[list[dict[str, str]]]
+    """Of each seed, and level, the path of every candidate's scores -> that of its scores on those other episodes."""
+
+
 class Cell(Facts):
     """One row of the table: one number, or one hole."""
 
@@ -31,6 +40,9 @@ class Cell(Facts):
     system: str
     trained_on: str | None
     train_list: str
+    snapshot: str = ""
+    """Which weights: those after so much of the training (`25%`), those that scored best on another split
+    (`base_val`), or the last ones."""
     shots: int
     augmentation: str
     oracle: bool
@@ -39,6 +51,8 @@ class Cell(Facts):
     """The paths of each seed: one, or one a level where the episodes of several levels are scored together."""
     reference: list[list[str]] = []
     """Of a gain: the same paths of what it is compared with."""
+    choice: Choice | None = None
+    """How the weights are chosen; `scores` are then those of the last ones, until they are."""
     models: list[str]
     """Manifest of the trained model, one a seed (and level); empty for an untrained system."""
     home: bool = False
@@ -50,8 +64,18 @@ class Cell(Facts):
 
     @property
     def files(self) -> list[str]:
-        """All paths of `scores`, and of what they are compared with."""
-        return [path for parts in [*self.scores, *self.reference] for path in parts]
+        """All paths of `scores`, of what they are compared with, and of what the choice is made by."""
+        among = (
+            [path for seed in self.choice.among for part in seed for pair in part.items() for path in pair]
+            if self.choice
+            else []
+        )
+        return [*(path for parts in [*self.scores, *self.reference] for path in parts), *among]
+
+    @property
+    def on_the_way(self) -> bool:
+        """Whether the weights are those of an unfinished training."""
+        return self.snapshot.endswith("%")
 
 
 class Suite(Facts):

@@ -10,6 +10,7 @@ import jinja2
 
 from pipeline.manifest import Manifest, read_manifest
 from pipeline.report.claims import Check, Judgement, judge_all
+from pipeline.report.course import course
 from pipeline.report.curves import curve, sweep
 from pipeline.report.figure import marks
 from pipeline.report.films import Reel, reels
@@ -30,6 +31,7 @@ from pipeline.report.shots import by_shots
 from pipeline.report.shown import (
     Above,
     Claim,
+    Course,
     Curve,
     Episodes,
     Falls,
@@ -171,7 +173,8 @@ def measured(check: Check, claim: Claim) -> str:
 
 
 def _section(suite: Suite, job: ReportJob, found: Sequence[Entry], judged: list[Judgement]) -> Section:
-    cells = [cell for cell in job.cells if cell.suite == suite.name]
+    every = [cell for cell in job.cells if cell.suite == suite.name]
+    cells = [cell for cell in every if not cell.snapshot]
     splits = list(dict.fromkeys(cell.split for cell in cells))  # a track names the one that counts most first
     published = read_published(Path(suite.published))
     recorded = [(row, row.row(suite.name, published)) for row in read_recorded(Path(suite.recorded))]
@@ -180,7 +183,9 @@ def _section(suite: Suite, job: ReportJob, found: Sequence[Entry], judged: list[
     levels = [(plot.title, at_levels(plot, sound)) for plot in suite.figures if isinstance(plot, Levels)]
     return Section(
         suite=suite,
-        pivots=pivots(found, [row.system for row in published], splits),
+        pivots=pivots(
+            [e for e in found if not (e.cell and e.cell.on_the_way)], [row.system for row in published], splits
+        ),
         judged=judged,
         levels=[(title, strip) for title, strip in levels if strip],
         figures=_figures(suite, found, [row.system for row in published], [row for _, row in recorded], cells),
@@ -198,7 +203,7 @@ def _section(suite: Suite, job: ReportJob, found: Sequence[Entry], judged: list[
             if isinstance(plot, Episodes) and (table := episode_table(plot, sound, suite.metrics[plot.metric]))
         ],
         strips=_strips(suite, sound, splits),
-        failures=list(dict.fromkeys(reason for cell in cells for reason in [*failures(cell), *lost(cell)])),
+        failures=list(dict.fromkeys(reason for cell in every for reason in [*failures(cell), *lost(cell)])),
         subset=[entry.row for entry in found if entry.row.complete is False],
         recorded=recorded,
         sizes=sizes(suite, sound) if suite.parameters else [],
@@ -222,18 +227,21 @@ def _figures(
     suite: Suite, found: Sequence[Entry], order: Sequence[str], recorded: Sequence[Row], cells: Sequence[Cell]
 ) -> list[tuple[str, str]]:
     """Published systems have the first colours, in the order in which the papers list them."""
-    names = [*sorted(label(entry.row) for entry in found), *sorted(entry.row.system for entry in found)]
+    last = [entry for entry in found if entry.last]
+    names = [*sorted(label(entry.row) for entry in last), *sorted(entry.row.system for entry in last)]
     mark = marks([*order, *names])
     drawn: list[tuple[str, str | None]] = []
     for plot in suite.figures:
         if isinstance(plot, Curve):
-            drawn.append((plot.title, curve(plot, found, mark, recorded)))
+            drawn.append((plot.title, curve(plot, last, mark, [row for row in recorded if not row.snapshot])))
         elif isinstance(plot, Sweep):
-            drawn.append((plot.title, sweep(plot, found, suite.metrics[plot.metric])))
+            drawn.append((plot.title, sweep(plot, last, suite.metrics[plot.metric])))
         elif isinstance(plot, Shots):
-            drawn.append((plot.title, by_shots(plot, found, mark)))
+            drawn.append((plot.title, by_shots(plot, last, mark)))
         elif isinstance(plot, Scatter):
-            drawn.append((plot.title, scatter(plot, found, mark)))
+            drawn.append((plot.title, scatter(plot, last, mark)))
+        elif isinstance(plot, Course):
+            drawn.append((plot.title, course(plot, found, mark)))
     drawn.append(("Learning curves", learning(cells)))
     return [(title, figure) for title, figure in drawn if figure]
 

@@ -27,6 +27,8 @@ class Recorded(Facts):
     system: str
     trained_on: str
     train_list: str
+    snapshot: str
+    """As in a row of the table."""
     weights: str
     shots: int
     augmentation: str
@@ -57,10 +59,10 @@ class Recorded(Facts):
         return None if value == "" else value
 
     @property
-    def key(self) -> tuple[Key, str, str]:
-        """What the number is about, under which profile and budget."""
+    def key(self) -> tuple[Key, str, str, str]:
+        """What the number is about, of which weights, under which profile and budget."""
         about = self.dataset, self.split, self.protocol, self.system, self.trained_on, self.shots, self.augmentation
-        return (*about, self.metric), self.profile, self.budget
+        return (*about, self.metric), self.snapshot, self.profile, self.budget
 
     def row(self, suite: str, published: Sequence[Published]) -> Row:
         """The same as a row of the table, beside the number that is published for it."""
@@ -112,8 +114,15 @@ def _record(suite: Suite, found: Sequence[Entry], note: str) -> Path:
 def _recorded(entry: Entry, note: str) -> Recorded:
     fields = {name: getattr(entry.row, name) for name in HEADER if name not in ("samples", "note")}
     log = log_of(entry.cell.models[0]) if entry.cell and entry.cell.models else None
-    samples = round(read_log(log)[2][-1]) if log else None
+    samples = round(read_log(log)[2][-1] * _share(entry.row)) if log and _share(entry.row) else None
     return Recorded(**fields, samples=samples, note=note)
+
+
+def _share(row: Row) -> float:
+    """How much of its training the weights saw; 0 where they were chosen, and may differ from fold to fold."""
+    if not row.snapshot:
+        return 1.0
+    return float(row.snapshot.removesuffix("%")) / 100 if "%" in row.snapshot else 0.0
 
 
 def _text(value: object) -> str:

@@ -85,6 +85,27 @@ def lost(cell: Cell) -> list[str]:
     return found
 
 
+def settled(cell: Cell, job: ReportJob) -> Cell:
+    """The cell with its weights chosen: of equals the more trained ones; candidates that failed are none."""
+    if cell.choice is None:
+        return cell
+    judge, metric = cell.choice, suite_of(cell, job).metrics[cell.choice.metric]
+
+    def best(among: Mapping[str, str], last: str) -> str:
+        found = {}
+        for path, other in among.items():
+            asked = cell.model_copy(update={"scores": [[other]], "shots": judge.shots, "choice": None})
+            if not failures(asked) and read_result(path).header.status == "ok":
+                found[path] = tallies(asked, metric)[0].value
+        return max(reversed(found), key=lambda path: found[path], default=last)
+
+    chosen = [
+        [best(part, last) for part, last in zip(seed, lasts, strict=True)]
+        for seed, lasts in zip(judge.among, cell.scores, strict=True)
+    ]
+    return cell.model_copy(update={"scores": chosen, "choice": None})
+
+
 def suite_of(cell: Cell, job: ReportJob) -> Suite:
     """The suite of a cell."""
     return next(suite for suite in job.suites if suite.name == cell.suite)

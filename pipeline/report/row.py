@@ -29,6 +29,9 @@ class Row:
     system: str
     trained_on: str
     train_list: str = ""
+    snapshot: str = ""
+    """`25%`: the weights after so much of the training; `base_val`: those that scored best on that split; empty: the
+    last ones."""
     weights: str = ""
     """`pretrained`, `scratch` or `none`; several seeds that differ are joined by `+`."""
     shots: int
@@ -82,6 +85,7 @@ def place(row: Row) -> tuple[object, ...]:
         row.system,
         natural(row.dataset),
         natural(row.trained_on),
+        natural(row.snapshot),
         row.shots,
         row.augmentation,
         row.protocol,
@@ -98,6 +102,8 @@ def label(row: Row | Cell) -> str:
     if row.trained_on not in (None, "", ANY) and not row.home and not _own(row.dataset, str(row.trained_on)):
         family, _, level = str(row.trained_on).partition("-")
         parts.append(f"trained on {family if level == row.dataset.partition('-')[2] else row.trained_on}")
+    if row.snapshot:
+        parts.append(f"after {row.snapshot} of training" if "%" in row.snapshot else f"chosen on {row.snapshot}")
     if row.shots != 1:
         parts.append(f"{row.shots} shots")
     if row.augmentation != "none":

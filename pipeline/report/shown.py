@@ -101,6 +101,20 @@ class Shots(Facts):
     """None means all that enter the track."""
 
 
+class Course(Facts):
+    """A metric along training, at every snapshot: a panel a data set, a line a system and split."""
+
+    kind: Literal["course"]
+    title: str
+    metric: str
+    datasets: list[str]
+    splits: list[str]
+    """More than one: a line each, paler from the second on."""
+    shots: int = 1
+    systems: list[str] | None = None
+    """None means all that have snapshots; one without that is named here stands as a line across."""
+
+
 class Samples(Facts):
     """The first samples of synthesizers with their masks over them, beside the given pair."""
 
@@ -133,7 +147,8 @@ class Episodes(Facts):
 
 
 Figure = Annotated[
-    Curve | Sweep | Levels | Shots | Film | Videos | Patches | Samples | Scatter | Episodes, Field(discriminator="kind")
+    Curve | Sweep | Levels | Shots | Course | Film | Videos | Patches | Samples | Scatter | Episodes,
+    Field(discriminator="kind"),
 ]
 
 

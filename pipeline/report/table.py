@@ -9,7 +9,7 @@ from pipeline.errors import UserError, nearest
 from pipeline.report.interval import interval
 from pipeline.report.job import Cell, ReportJob, Suite
 from pipeline.report.published import Key, Published, find_published, read_published
-from pipeline.report.results import failures, lost, read_result, suite_of, tallies
+from pipeline.report.results import failures, lost, read_result, settled, suite_of, tallies
 from pipeline.report.row import NOT_APPLICABLE, NOT_RUN, PARTLY, Row, place
 from pipeline.report.tally import in_all
 from pipeline.scores import Timing, read_timing
@@ -24,6 +24,11 @@ class Entry:
     """None for a published number that was not run."""
     published: Published | None
 
+    @property
+    def last(self) -> bool:
+        """Whether it is of no snapshot of a training, but of its last weights, or of none."""
+        return not self.row.snapshot
+
 
 def entries(job: ReportJob, system: str | None = None) -> list[Entry]:
     """All rows in the table's order; of one system where `system` is given, whose scores alone are read then."""
@@ -31,7 +36,7 @@ def entries(job: ReportJob, system: str | None = None) -> list[Entry]:
     cells = [cell for cell in job.cells if system in (None, cell.system)]
     if system is not None and not cells:
         raise UserError(f"no cell of system '{system}'; {nearest(system, {cell.system for cell in job.cells})}")
-    ours = [_entry(cell, job, published[cell.suite]) for cell in cells]
+    ours = [_entry(settled(cell, job), job, published[cell.suite]) for cell in cells]
     answered: dict[str, set[Key]] = {suite.name: set() for suite in job.suites}
     for cell in cells:
         answered[cell.suite].add(_key(cell))
@@ -64,18 +69,19 @@ def _key(cell: Cell) -> Key:
 
 
 def _entry(cell: Cell, job: ReportJob, rows: list[Published]) -> Entry:
-    number = find_published(rows, _key(cell), cell.table)
+    number = None if cell.on_the_way else find_published(rows, _key(cell), cell.table)
     headers = [read_result(path).header for path in cell.files]
     spent = timings([*cell.files, *cell.models])
     row = Row(
         suite=cell.suite,
-        table=number.table if number else cell.table,
+        table=number.table if number else "" if cell.on_the_way else cell.table,
         dataset=cell.dataset,
         split=cell.split,
         protocol=cell.protocol,
         system=cell.system,
         trained_on=cell.trained_on or "",
         train_list=cell.train_list,
+        snapshot=cell.snapshot,
         weights="+".join(sorted({header.weights for header in headers})),
         shots=cell.shots,
         augmentation=cell.augmentation,

@@ -12,7 +12,19 @@ from pipeline.report.published import read_tsv
 from pipeline.report.row import NOT_RUN
 from pipeline.scores import read_scores
 
-KEYS = ("system", "dataset", "split", "metric", "trained_on", "shots", "augmentation", "table", "protocol", "suite")
+KEYS = (
+    "system",
+    "dataset",
+    "split",
+    "metric",
+    "trained_on",
+    "snapshot",
+    "shots",
+    "augmentation",
+    "table",
+    "protocol",
+    "suite",
+)
 """The columns whose fields select a row."""
 
 Line = dict[str, str]
@@ -49,11 +61,13 @@ def chain(table: Path, words: list[str]) -> Iterator[str]:
     yield _headline(line)
     if line["status"] == NOT_RUN:
         return
-    folder = table.parent / "scores" / line["profile"] / line["system"] / (line["trained_on"] or "none")
-    folder = folder / f"{line['dataset']}-{line['split']}" / line["augmentation"]
-    paths = [path for path in sorted(folder.glob("seed*.json")) if not path.name.endswith(".timing.json")]
+    folder = table.parent / "scores" / line["profile"] / line["system"]
+    place = f"{line['dataset']}-{line['split']}/{line['augmentation']}/seed*.json"
+    found = sorted(path for weights in _weights(line) for path in folder.glob(f"{weights}/{place}"))
+    paths = [path for path in found if not path.name.endswith(".timing.json")]
     if not paths:
-        raise UserError(f"{folder} holds no scores behind this row: run snakemake, or 'dvc pull' after a clone")
+        there = folder / (line["trained_on"] or "none") / place
+        raise UserError(f"{there} holds no scores behind this row: run snakemake, or 'dvc pull' after a clone")
     seen: set[str] = set()
     for path in paths:
         scores = read_scores(path)
@@ -104,6 +118,14 @@ def _flat(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _flat(value, f"{prefix}{key}.")
         elif value is not None and value != []:
             yield f"{prefix}{key}", value
+
+
+def _weights(line: Line) -> list[str]:
+    """Folders of the scores of the row's weights; of all candidates where they were chosen among several."""
+    trained_on, snapshot = line["trained_on"] or "none", line["snapshot"]
+    if not snapshot:
+        return [trained_on]
+    return [f"{trained_on}-at{snapshot.removesuffix('%')}"] if "%" in snapshot else [trained_on, f"{trained_on}-at*"]
 
 
 def _headline(line: Line) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import save
 
 from pipeline.closure import code_digest, code_files
 from pipeline.device import name_of, share
@@ -19,12 +18,13 @@ from pipeline.job import read_job, stage_parser
 from pipeline.manifest import Manifest, canonical, digest_text, digest_tree, input_digests, publish, read_manifest
 from pipeline.scores import write_timing
 from pipeline.segmenter import Segmenter, Synthesizer
-from pipeline.system import build_system
+from pipeline.system import build_system, weights_file
 from pipeline.train.batches import SplitBatches
 from pipeline.train.feed import Shards
 from pipeline.train.job import TrainJob
 from pipeline.train.loop import train
 from pipeline.train.shards import WithOracle, open_split
+from pipeline.train.snapshots import packed
 from pipeline.work import already_published, work_folder
 
 
@@ -86,11 +86,10 @@ def _publish(
     staged = work / "model"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
-    # Copies: tied layers have several names for one tensor, which safetensors does not write.
-    weights = {
-        name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in model.weights().items()
-    }
-    (staged / "weights.safetensors").write_bytes(save(weights))  # save_file hides that a disk is full
+    (staged / weights_file()).write_bytes(packed(model))
+    for percent in recipe["snapshots"]:
+        (staged / weights_file(percent)).parent.mkdir(exist_ok=True)
+        shutil.copyfile(work / weights_file(percent), staged / weights_file(percent))
     shutil.copyfile(work / "log.jsonl", staged / "log.jsonl")
     manifest = Manifest(
         kind="model",
@@ -127,6 +126,7 @@ def _train(
         device=device,
         dtype=getattr(torch, job.precision),
         compile=job.compile,
+        snapshots=job.snapshots,
     )
     return model
 

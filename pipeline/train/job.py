@@ -29,6 +29,8 @@ class TrainJob(Facts):
     """Name in `build`'s weights -> manifest of a source of published weights."""
     insist: bool = False
     """Whether it is a mistake that published weights cannot be had, rather than a reason to do without."""
+    snapshots: list[int] = []
+    """Percents of the training's episodes after which the weights are kept beside the last ones."""
     seed: int
     precision: Precision
     threads: int

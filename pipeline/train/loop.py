@@ -5,7 +5,7 @@ import math
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ from pipeline.stage import Stage
 from pipeline.train import checkpoint
 from pipeline.train.batches import Batches, rank, world
 from pipeline.train.log import MetricsLog
+from pipeline.train.snapshots import Snapshots
 
 LINES = 200
 """Lines a stage leaves in the log, about."""
@@ -37,12 +38,14 @@ def train(
     device: torch.device,
     dtype: torch.dtype,
     compile: bool = False,
+    snapshots: Sequence[int] = (),
     every: float | None = None,
 ) -> None:
     """Run every stage of `model` to its end, taking up the checkpoint in `work` where there is one of this `digest`.
 
     Equal arguments leave equal weights and an equal `work/log.jsonl`, however often the training was killed in between;
-    `every` is the seconds between checkpoints (GLIMPSE_CHECKPOINT_SECONDS, or 60).
+    `snapshots` are percents of all episodes after which weights are kept (at the end of the chunk of updates in which
+    they are reached), `every` is the seconds between checkpoints (GLIMPSE_CHECKPOINT_SECONDS, or 60).
     Raises `UserError` when a metric is no longer finite.
     """
     model.to(device)
@@ -50,18 +53,22 @@ def train(
     found = checkpoint.load(work / "checkpoint.pt", digest, device)
     progress = found[0] if found else checkpoint.Progress(digest=digest, stage=0, done=0, log_bytes=0)
     log = MetricsLog(work / "log.jsonl", progress.log_bytes) if rank() == 0 else None
+    kept = Snapshots(work, snapshots if rank() == 0 else (), model)
+    earlier = 0
     for number, stage in enumerate(model.stages):
         if number > progress.stage:
             progress = checkpoint.Progress(digest=digest, stage=number, done=0, log_bytes=log.bytes if log else 0)
         _setup(stage, seed, device, dtype, compile)
         if number < progress.stage:
+            earlier += stage.samples // stage.batch * stage.batch
             continue
         if found:
             model.load_state_dict(found[1]["model"])
             stage.load(found[1]["stage"])
             found = None
-        done = _run(model, stage, number, batches, progress, work, seed, log, pause)
+        done = _run(model, stage, number, batches, progress, work, seed, log, pause, kept, earlier)
         _save(work, model, stage, digest, number, done, log)
+        earlier += done
 
 
 def _setup(stage: Stage, seed: int, device: torch.device, dtype: torch.dtype, compile: bool) -> None:
@@ -82,8 +89,10 @@ def _run(
     seed: int,
     log: MetricsLog | None,
     pause: float,
+    kept: Snapshots,
+    earlier: int,
 ) -> int:
-    """Run one stage from `progress` to its end; return the episodes it has seen."""
+    """Run one stage from `progress` to its end, after `earlier` episodes; return those that it has seen."""
     updates = stage.samples // stage.batch
     chunk = max(1, min(CHUNK, updates // LINES))
     interval = max(chunk, updates // LINES // chunk * chunk)
@@ -94,7 +103,8 @@ def _run(
     for position in range(progress.done // stage.batch, updates, chunk):
         torch.manual_seed(derive(seed, "step", stage.name, done, rank()))
         window.append(stage.step(list(itertools.islice(feed, min(chunk, updates - position))), done))
-        done = min(position + chunk, updates) * stage.batch
+        before, done = done, min(position + chunk, updates) * stage.batch
+        kept.keep(earlier + before, earlier + done)
         if done // stage.batch % interval and done // stage.batch < updates:
             continue
         metrics = _means(window, stage.name, done)

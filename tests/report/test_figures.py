@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from pipeline.report.course import course
 from pipeline.report.curves import curve, sweep
 from pipeline.report.figure import marks
 from pipeline.report.job import ReportJob
 from pipeline.report.page import render
 from pipeline.report.row import label
-from pipeline.report.shown import Curve, Levels, Sweep
+from pipeline.report.shown import Course, Curve, Levels, Sweep
 from pipeline.report.strips import at_levels
 from pipeline.report.table import entries
 from tests.report.miniature import FIGURES, write_project
@@ -83,6 +84,44 @@ def test_a_sweep_has_a_panel_for_each_system_it_names() -> None:
     assert all(f">{name}<" in both for name in ("unet", "matching"))
     one = sweep(Sweep.model_validate(SWEEP | {"systems": ["matching"]}), entries(job), metric) or ""
     assert ">unet<" not in one
+
+
+COURSE = {"kind": "course", "title": "Along", "metric": "iou", "datasets": ["clutter-n4"], "splits": ["test_one_shot"]}
+
+
+def along(job: ReportJob, **changes: Any) -> str:
+    found = entries(job)
+    return course(Course.model_validate(COURSE | changes), found, marks(label(e.row) for e in found if e.last)) or ""
+
+
+def test_a_course_leads_over_the_snapshots_to_the_last_weights() -> None:
+    job = with_copies(snapshot="40%")
+    figure = along(job)
+    assert ">unet<" in figure
+    assert all(name not in figure for name in ("matching", "after 40%"))
+    assert ">100<" in figure
+    assert along(write_project()) == ""
+    assert along(job, datasets=["clutter-n8"]) == ""
+
+
+def test_a_system_without_snapshots_stands_across_where_it_is_named() -> None:
+    job = with_copies(snapshot="40%")
+    assert ">matching<" in along(job, systems=["unet", "matching"])
+
+
+def test_what_was_chosen_is_a_dotted_line_of_its_system() -> None:
+    way, chosen = with_copies(snapshot="40%"), with_copies(snapshot="val_train")
+    both = way.model_copy(update={"cells": [*way.cells, *chosen.cells[len(write_project().cells) :]]})
+    dots = "stroke-dasharray: 1.1,1.815"
+    assert dots in along(both)
+    assert dots not in along(way)
+
+
+def test_figures_and_claims_on_the_page_are_of_the_last_weights() -> None:
+    def pictures(job: ReportJob) -> str:
+        return "".join(re.findall(r"<figure>.*?</figure>", render(job), re.DOTALL))
+
+    assert pictures(with_copies(snapshot="40%")) == pictures(write_project())
 
 
 def test_one_target_at_all_levels_is_the_first_episode_of_each() -> None:

@@ -32,6 +32,15 @@ def test_a_record_tells_what_it_was_trained_on() -> None:
     assert unet.row("clutter", []).value == pytest.approx(entries(job)[1].row.value, abs=1e-6)
 
 
+def test_a_snapshot_is_recorded_beside_the_last_weights() -> None:
+    job = write_project()
+    way = job.cells[0].model_copy(update={"snapshot": "40%"})
+    job = job.model_copy(update={"cells": [job.cells[0], way]})
+    record(job, entries(job), "")
+    last, earlier = sorted(read_recorded(Path("recorded.tsv")), key=lambda row: row.snapshot)
+    assert (last.snapshot, last.samples, earlier.snapshot, earlier.samples) == ("", 30, "40%", 12)
+
+
 def test_a_mean_over_some_of_its_levels_is_not_recorded() -> None:
     job = write_project()
     first, *others = [entry for entry in entries(job) if entry.cell]

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,12 @@ import pytest
 from pipeline.closure import ROOT
 from pipeline.errors import UserError
 from pipeline.report.__main__ import read_job_file, write_table
-from pipeline.report.row import COLUMNS
+from pipeline.report.row import COLUMNS, label
 from pipeline.report.table import entries
-from tests.report.miniature import write_project, write_scores
+from tests.report.miniature import cell, write_project, write_scores
 
 ORDER = (
-    "suite table dataset split protocol system trained_on train_list weights shots augmentation oracle metric value "
+    "suite table dataset split protocol system trained_on train_list snapshot weights shots augmentation oracle metric value "
     "ci_low ci_high episodes seeds published difference profile budget schedule complete status seconds device"
 )
 
@@ -110,9 +111,9 @@ def test_the_summary_nests_every_number() -> None:
 
 def test_one_system_needs_its_own_scores_alone() -> None:
     job = write_project()
-    for cell in job.cells:
-        if cell.system != "unet":
-            Path(cell.files[0]).unlink(missing_ok=True)
+    for each in job.cells:
+        if each.system != "unet":
+            Path(each.files[0]).unlink(missing_ok=True)
     write_table(job, Path("results/systems/unet.tsv"), "unet")
     assert {line["system"] for line in read("results/systems/unet.tsv")} == {"unet"}
     assert not Path("results/systems/summary.json").exists()
@@ -145,3 +146,50 @@ def test_the_command_imports_neither_torch_nor_matplotlib() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def chosen_among(*candidates: tuple[str, str]) -> dict[str, object]:
+    """A cell whose weights are chosen among scores by others; both were written before."""
+    among = [[dict(candidates)]]
+    choice = {"metric": "iou", "shots": 1, "among": among}
+    return cell("unet", 4, "iou", 1) | {"snapshot": "val_train", "choice": choice}
+
+
+@pytest.mark.parametrize(
+    ("shifts", "best"),
+    [((0, 3, 5), 1), ((5, 0, 3), 2), ((0, 3, 3), 2), ((3, 5, 0), 0)],  # of (e + shift) % 11 over 30 episodes
+)
+def test_weights_are_chosen_by_other_episodes_and_of_equals_the_more_trained_ones(
+    shifts: tuple[int, ...], best: int
+) -> None:
+    candidates = [(f"results/scores/own{i}.json", f"results/scores/other{i}.json") for i in range(len(shifts))]
+    job = write_project(cells=[chosen_among(*candidates)])
+    for (own, other), shift in zip(candidates, shifts, strict=True):
+        write_scores(own, None, 10 - shift)  # what is chosen by is not what is told
+        write_scores(other, None, shift)
+    (found,) = [entry for entry in entries(job) if entry.cell]
+    assert found.cell is not None
+    assert found.cell.scores == [[candidates[best][0]]]
+    assert (found.row.snapshot, found.row.published) == ("val_train", Decimal("0.971"))
+    plain = job.cells[0].model_copy(update={"scores": [[candidates[best][0]]], "choice": None})
+    (alone,) = [entry for entry in entries(job.model_copy(update={"cells": [plain]})) if entry.cell]
+    assert found.row.value == alone.row.value
+
+
+def test_a_candidate_that_failed_is_not_chosen() -> None:
+    candidates = [(f"results/scores/own{i}.json", f"results/scores/other{i}.json") for i in range(2)]
+    job = write_project(cells=[chosen_among(*candidates)])
+    for own, other in candidates:
+        write_scores(own, None, 0)
+        write_scores(other, None, 3)
+    write_scores(candidates[1][0], None, 0, status="failed", reason="no memory", statistics={})
+    (found,) = [entry for entry in entries(job) if entry.cell]
+    assert found.cell is not None
+    assert found.cell.scores == [["results/scores/own0.json"]]
+
+
+def test_weights_on_the_way_stand_beside_no_published_number() -> None:
+    job = write_project(cells=[cell("unet", 4, "iou", 1) | {"snapshot": "40%"}])
+    (found,) = [entry for entry in entries(job) if entry.cell]
+    assert (found.row.snapshot, found.row.table, found.row.published) == ("40%", "", None)
+    assert label(found.row) == "unet, after 40% of training"

@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.report.__main__ import write_table
 from pipeline.report.why import chain
-from tests.report.miniature import write_project
+from tests.report.miniature import write_project, write_scores
 
 TABLE = Path("results/all.tsv")
 
@@ -74,3 +74,15 @@ def test_absent_scores_are_named() -> None:
         path.unlink()
     with pytest.raises(UserError, match="holds no scores behind this row"):
         list(chain(TABLE, ["unet", "clutter-n4", "iou"]))
+
+
+def test_weights_on_the_way_lead_to_their_own_scores() -> None:
+    job = write_project(seeds=2)
+    place = "results/scores/lite/unet/clutter-n4-at40/clutter-n4-test_one_shot/none/seed0.json"
+    way = job.cells[0].model_copy(update={"snapshot": "40%", "scores": [[place]]})
+    chosen = job.cells[0].model_copy(update={"snapshot": "val_train"})
+    write_scores(place, job.cells[0].models[0], 0)
+    write_table(job.model_copy(update={"cells": [job.cells[0], way, chosen]}), TABLE, None)
+    assert [line for line in chain(TABLE, ["unet", "40%"]) if line.startswith("scores")] == [f"scores {place}"]
+    candidates = [line for line in chain(TABLE, ["unet", "val_train"]) if line.startswith("scores")]
+    assert set(candidates) == {f"scores {path}" for path in (place, *job.cells[0].files)}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from toys import TOYS
 
 from pipeline.episodes import pack_masks
@@ -51,7 +52,7 @@ class KilledError(Exception):
     """Stands in for `kill -9`: nothing is tidied up after it."""
 
 
-def run(plugin, work: Path, parameters=None, needs=None, seed=0, kill_after=None, monkeypatch=None):
+def run(plugin, work: Path, parameters=None, needs=None, seed=0, kill_after=None, monkeypatch=None, snapshots=()):
     torch.set_num_threads(1)
     work.mkdir(exist_ok=True)
     pair = {"height": 24, "width": 24, "objects": 1} if plugin == "toy_gan" else {}
@@ -76,6 +77,7 @@ def run(plugin, work: Path, parameters=None, needs=None, seed=0, kill_after=None
         seed=seed,
         device=torch.device("cpu"),
         dtype=torch.float32,
+        snapshots=snapshots,
         every=0.0,
     )
     return model
@@ -95,6 +97,46 @@ def test_a_killed_training_ends_with_the_same_bytes(plugin, kill_after, tmp_path
     resumed = run(plugin, tmp_path / "killed")
     assert same(whole, resumed)
     assert (tmp_path / "whole" / "log.jsonl").read_bytes() == (tmp_path / "killed" / "log.jsonl").read_bytes()
+
+
+def kept(work: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (work / "snapshots").iterdir()}
+
+
+@pytest.mark.parametrize("plugin", ["toy_trained", "toy_two_stages", "toy_gan"])
+@pytest.mark.parametrize("kill_after", [1, 11])
+def test_snapshots_change_nothing_and_are_the_same_after_a_kill(plugin, kill_after, tmp_path, monkeypatch):
+    plain, percents = run(plugin, tmp_path / "plain"), (10, 50, 51, 90)
+    assert same(plain, run(plugin, tmp_path / "whole", snapshots=percents))
+    with pytest.raises(KilledError):
+        run(plugin, tmp_path / "killed", kill_after=kill_after, monkeypatch=monkeypatch, snapshots=percents)
+    run(plugin, tmp_path / "killed", snapshots=percents)
+    assert kept(tmp_path / "whole").keys() == {f"{percent}.safetensors" for percent in percents}
+    assert kept(tmp_path / "whole") == kept(tmp_path / "killed")
+    assert not (tmp_path / "plain" / "snapshots").exists()
+
+
+@pytest.mark.parametrize("plugin", ["toy_trained", "toy_two_stages"])
+def test_a_snapshot_holds_the_weights_of_the_first_moment_at_or_after_its_share(plugin, tmp_path):
+    torch.set_num_threads(1)
+    model, moments = build_system(plugin, {}, {}, 0), []
+    total = sum(stage.samples // stage.batch * stage.batch for stage in model.stages)
+    for earlier, stage in zip((0, model.stages[0].samples), model.stages, strict=False):
+
+        def step(batches, done, stage=stage, earlier=earlier, original=stage.step):
+            metrics = original(batches, done)
+            weights = {name: tensor.clone() for name, tensor in model.weights().items()}
+            moments.append((earlier + done + len(batches) * stage.batch, weights))
+            return metrics
+
+        stage.step = step
+    arguments = {"work": tmp_path, "digest": "d", "seed": 0, "device": torch.device("cpu"), "dtype": torch.float32}
+    train(model, scenes(0), **arguments, snapshots=[33, 50, 75])
+    for percent in (33, 50, 75):
+        expected = next(weights for seen, weights in moments if 100 * seen >= percent * total)
+        found = load_file(tmp_path / "snapshots" / f"{percent}.safetensors")
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], expected[name]) for name in found)
 
 
 def test_a_finished_training_is_not_trained_again(tmp_path, monkeypatch):

@@ -1,9 +1,11 @@
 """The training command in a real project: from a stream, and on several ranks."""
 
+import csv
 import json
 import shutil
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
@@ -24,6 +26,30 @@ def test_a_stream_trains_the_very_weights_that_its_store_trains(project):
     assert json.loads((project.path / "data/episodes/sample/clutter-n4/train.json").read_text())["kind"] == "stream"
     assert (project.path / MODEL / "weights.safetensors").read_bytes() == before
     assert sum(file.stat().st_size for file in stored.rglob("*") if file.is_file()) < size / 2
+
+
+def test_what_the_job_asks_for_on_the_way_is_published_and_scored(project, finished_miniature):
+    last = load_file(project.path / MODEL / "weights.safetensors")
+    for name, old, new in (
+        (
+            "pipeline/suites/clutter/suite.yaml",
+            "    protocol: clutter\n",
+            "    protocol: clutter\n    snapshots: [40]\n",
+        ),
+        ("plugins/toy_trained/plugin.yaml", "track: scenes", "track: scenes, snapshots: true"),
+    ):
+        path = project.path / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new, 1))
+    project.snakemake("results/systems/toy_trained.tsv", "--config", "systems=toy_trained")
+    after = load_file(project.path / MODEL / "weights.safetensors")
+    assert all(torch.equal(last[name], after[name]) for name in last)
+    way = load_file(project.path / MODEL / "snapshots" / "40.safetensors")
+    assert any(not torch.equal(last[name], way[name]) for name in last)
+    with (project.path / "results/systems/toy_trained.tsv").open() as file:
+        rows = {(row["metric"], row["snapshot"]): row for row in csv.DictReader(file, delimiter="\t")}
+    assert rows["iou", "40%"]["value"] != rows["iou", ""]["value"]
+    assert float(rows["iou", "40%"]["schedule"]) == pytest.approx(0.4 * float(rows["iou", ""]["schedule"]))
 
 
 def test_two_ranks_publish_one_model(project):

@@ -1,0 +1,35 @@
+"""Snapshots: the weights after some part of the training, kept to be scored beside the last ones."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+
+from pipeline.manifest import write_atomic
+from pipeline.segmenter import Segmenter, Synthesizer
+from pipeline.system import weights_file
+
+
+class Snapshots:
+    """Weights after so many percent of the episodes of all stages; of a training taken up again they are the same."""
+
+    def __init__(self, work: Path, percents: Sequence[int], model: Segmenter | Synthesizer) -> None:
+        """Keep them in `work`, where `weights_file` says."""
+        self._work, self._percents, self._model = work, percents, model
+        self._total = sum(stage.samples // stage.batch * stage.batch for stage in model.stages)
+
+    def keep(self, before: int, seen: int) -> None:
+        """Write the weights if one of the percents was reached between `before` and `seen` episodes."""
+        due = [percent for percent in self._percents if 100 * before < percent * self._total <= 100 * seen]
+        for percent in due:
+            write_atomic(self._work / weights_file(percent), packed(self._model))
+
+
+def packed(model: Segmenter | Synthesizer) -> bytes:
+    """A model's published weights as the bytes of a safetensors file."""
+    # Copies: tied layers have several names for one tensor, which safetensors does not write.
+    weights = {
+        name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in model.weights().items()
+    }
+    return save(weights)  # save_file hides that a disk is full

@@ -94,19 +94,3 @@ def row_cells(anchors: Anchors, count: int, row: int, width: int, over: NDArray[
             spans.anchor[cells], spans.start[cells] = best, start
             cells += 1
     return cells
-
-
-@compiled
-def label_map(x: Integers, y: Integers, width: int, height: int) -> NDArray[np.uint8]:
-    """Which of the N <= 255 points is nearest, (height, width); points of equal coordinates leave empty regions."""
-    size = len(x)
-    anchors = Anchors(np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64))
-    spans = Spans(np.empty(size, np.int64), np.empty(size, np.int64))
-    over, labels = reciprocals(width), np.empty((height, width), np.uint8)
-    count = sort_anchors(x, y, anchors)
-    for row in range(height):
-        cells = row_cells(anchors, count, row, width, over, spans)
-        for c in range(cells):
-            stop = spans.start[c + 1] if c + 1 < cells else width
-            labels[row, spans.start[c] : stop] = anchors.region[spans.anchor[c]]
-    return labels

@@ -3,11 +3,28 @@
 import numpy as np
 import pytest
 
-from pipeline.render.voronoi import label_map
+from pipeline.render.jit import compiled
+from pipeline.render.voronoi import Anchors, Spans, reciprocals, row_cells, sort_anchors
 from tests.render import plain_collage
 
 AREAS = {2: (0.186, 0.081, 0.50), 5: (0.102, 0.030, 0.186), 10: (0.056, 0.0145, 0.092), 20: (0.028, 0.0075, 0.045)}
 """N -> standard deviation, 1st percentile and median of a region's share of the image."""
+
+
+@compiled
+def label_map(x, y, width, height):
+    """Which of the N <= 255 points is nearest, (height, width); points of equal coordinates leave empty regions."""
+    size = len(x)
+    anchors = Anchors(np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64))
+    spans = Spans(np.empty(size, np.int64), np.empty(size, np.int64))
+    over, labels = reciprocals(width), np.empty((height, width), np.uint8)
+    count = sort_anchors(x, y, anchors)
+    for row in range(height):
+        cells = row_cells(anchors, count, row, width, over, spans)
+        for c in range(cells):
+            stop = spans.start[c + 1] if c + 1 < cells else width
+            labels[row, spans.start[c] : stop] = anchors.region[spans.anchor[c]]
+    return labels
 
 
 @pytest.mark.parametrize("side", [8, 24, 64])

@@ -183,7 +183,7 @@ def systems(plugins: Mapping[str, PluginFacts], profile: Profile) -> Iterator[Sy
 
 
 def _check_build(path: Path, facts: PluginFacts) -> None:
-    """Read, not run, model.py: `build` must be there, keyword-only, and know every parameter of plugin.yaml."""
+    """Read, not run, model.py: `build` must be there, keyword-only, and fit the parameters of plugin.yaml."""
     where = f"plugins/{path.parent.name}/model.py"
     try:
         tree = ast.parse(path.read_text())
@@ -197,6 +197,7 @@ def _check_build(path: Path, facts: PluginFacts) -> None:
     if build.args.args or build.args.posonlyargs:
         raise UserError(f"{where}: build takes keywords only; write `def build(*, ...)`")
     known = {a.arg for a in build.args.kwonlyargs}
+    without = {a.arg for a, default in zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True) if not default}
     choices: list[PluginFacts | Parameters] = [facts, *facts.profiles.values(), *facts.variants.values()]
     choices += [choice for variant in facts.variants.values() for choice in variant.profiles.values()]
     for choice in choices:
@@ -204,3 +205,6 @@ def _check_build(path: Path, facts: PluginFacts) -> None:
             if key not in known and build.args.kwarg is None:
                 hint = nearest(key, known)
                 raise UserError(f"plugins/{path.parent.name}/plugin.yaml: build knows no parameter '{key}'; {hint}")
+        for key in choice.evaluate if facts.trained and facts.kind == "segmenter" else ():
+            if key in without:
+                raise UserError(f"{where}: give build a default for '{key}', which training does not pass to it")

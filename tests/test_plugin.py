@@ -88,6 +88,10 @@ BAD = {
         {"variants": {"big": {"profiles": {"lite": {"train": {"sample": 8}}}}}},
         "no parameter 'sample'; did you mean 'samples'",
     ),
+    "a parameter of evaluation that training would have to know": (
+        {"model": "def build(*, width: int = 8, samples: int = 1, sharpness: float): ...\n"},
+        "model.py: give build a default for 'sharpness', which training does not pass to it",
+    ),
     "no build": ({"model": "def make(): ...\n"}, r"model.py defines no build: add"),
     "a build with positional arguments": ({"model": "def build(width): ...\n"}, r"keywords only; write"),
     "no model.py": ({"model": None}, "model.py is missing"),

@@ -19,7 +19,7 @@ class DataJobs(Ledger):
     def download(self, source: str) -> str:
         """Add the fetching of one source, or the generation of its sample; return its manifest."""
         if source not in self._sources:
-            raise UserError(f"a suite names the unknown source '{source}'; {nearest(source, self._sources)}")
+            raise UserError(f"a suite or plugin names the unknown source '{source}'; {nearest(source, self._sources)}")
         origin = self._settings.origin
         row = self._sources[source].model_dump(include=set(Entry.model_fields))
         values = DownloadJob(

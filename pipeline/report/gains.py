@@ -34,17 +34,18 @@ def gains(entries: Sequence[Entry]) -> list[Gain]:
 
 def _sentence(entry: Entry, effect: Effect, low: float, high: float) -> str:
     row = entry.row
-    what, against = _named(row.augmentation)
+    what, against = _named(row.augmentation, row.shots)
     metric = metric_title(row.metric.removesuffix("_gain"))
     by = f"{100 * (row.value or 0):+.1f} points of {metric} [{100 * low:+.1f}, {100 * high:+.1f}]"
     runs = f"{row.episodes} episodes, {row.seeds} run{'s' if row.seeds != 1 else ''}"
-    return f"{what} {effect} {row.system} on {row.dataset}: {by} against {against} ({runs})"
+    where = row.dataset if row.shots == 1 else f"{row.dataset} with {row.shots} supports"
+    return f"{what} {effect} {row.system} on {where}: {by} against {against} ({runs})"
 
 
-def _named(augmentation: str) -> tuple[str, str]:
+def _named(augmentation: str, shots: int) -> tuple[str, str]:
     """What an augmentation adds, and to what."""
+    alone = "the one annotated image alone" if shots == 1 else f"the {shots} annotated images alone"
     if augmentation == "standard":
-        return "Standard augmentation", "the one annotated image alone"
+        return "Standard augmentation", alone
     standard, _, synthesizer = augmentation.rpartition("-")
-    against = "standard augmentation alone" if standard else "the one annotated image alone"
-    return f"Synthetic data of {synthesizer}", against
+    return f"Synthetic data of {synthesizer}", "standard augmentation alone" if standard else alone

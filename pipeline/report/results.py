@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.errors import UserError
 from pipeline.report.aggregates import aggregate
 from pipeline.report.job import Cell, Metric, ReportJob, Suite
-from pipeline.report.tally import PART, Arrays, Tally, difference
+from pipeline.report.tally import NOTHING, PART, Arrays, Tally, difference
 from pipeline.scores import Scores, read_scores
 
 
@@ -49,13 +49,10 @@ def columns_of(path: str, shots: int, statistic: str) -> Arrays:
 
 def tallies(cell: Cell, metric: Metric) -> list[Tally]:
     """The cell's tallies, one a seed; of a gain, the differences on the episodes that both sides scored."""
-    found = [aggregate(metric.aggregate, metric.parameters, columns) for columns in seeds_of(cell, metric.statistic)]
+    found = _tallies(cell, metric)
     if not metric.gain:
         return found
-    without = cell.model_copy(update={"scores": cell.reference})
-    others = [
-        aggregate(metric.aggregate, metric.parameters, columns) for columns in seeds_of(without, metric.statistic)
-    ]
+    others = _tallies(cell.model_copy(update={"scores": cell.reference}), metric)
     return [difference(own, other) for own, other in zip(found, others, strict=True)]
 
 
@@ -109,6 +106,12 @@ def settled(cell: Cell, job: ReportJob) -> Cell:
 def suite_of(cell: Cell, job: ReportJob) -> Suite:
     """The suite of a cell."""
     return next(suite for suite in job.suites if suite.name == cell.suite)
+
+
+def _tallies(cell: Cell, metric: Metric) -> list[Tally]:
+    """As `tallies`, of one side; of columns without a row (videos of which no frame has a truth) there is nothing."""
+    seeds = seeds_of(cell, metric.statistic)
+    return [aggregate(metric.aggregate, metric.parameters, seed) if seed else NOTHING for seed in seeds]
 
 
 def _joined(parts: Sequence[Arrays]) -> Arrays:

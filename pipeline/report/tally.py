@@ -50,6 +50,10 @@ class Tally:
         return dict(zip(self.episodes.tolist(), self.finish(self.sums).tolist(), strict=True))
 
 
+NOTHING = Tally(np.empty(0, np.int64), np.empty((0, 1)), lambda total: total[..., 0])
+"""Of no episode."""
+
+
 def in_all(tallies: Iterable[Tally]) -> NDArray[np.int64]:
     """Numbers of the episodes that every one of the tallies has, ascending."""
     return functools.reduce(np.intersect1d, [tally.episodes for tally in tallies])

@@ -1,5 +1,6 @@
 """Gains: paired differences, on the episodes of both sides, in sentences with their evidence."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,16 @@ def test_a_gain_is_a_sentence_with_its_evidence(job):
         "Synthetic data of osmis helps osvos on davis16: +10.0 points of J&F [+10.0, +10.0] "
         "against the one annotated image alone (2 episodes, 1 run)"
     )
+
+
+def test_a_gain_of_several_supports_says_so(job):
+    many = [cell.model_copy(update={"shots": 5}) for cell in job.cells]
+    for path in ("none.json", "osmis.json"):
+        scores = json.loads(Path(path).read_text())
+        Path(path).write_text(json.dumps(scores | {"statistics": {"5": scores["statistics"]["1"]}}))
+    (gain,) = gains(entries(job.model_copy(update={"cells": many})))
+    assert "osvos on davis16 with 5 supports: +10.0 points" in gain.sentence
+    assert "against the 5 annotated images alone (" in gain.sentence
 
 
 def test_a_failed_video_leaves_a_marked_row(job):

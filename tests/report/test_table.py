@@ -188,6 +188,13 @@ def test_a_candidate_that_failed_is_not_chosen() -> None:
     assert found.cell.scores == [["results/scores/own0.json"]]
 
 
+def test_videos_without_a_truth_are_a_row_without_a_number() -> None:
+    job = write_project(cells=[cell("unet", 4, "iou", 1)])
+    write_scores(job.cells[0].files[0], None, 0, statistics={1: {"overlap": {}}}, names=["gold-fish"])
+    (found,) = [entry for entry in entries(job) if entry.cell]
+    assert (found.row.value, found.row.episodes, found.row.status) == (None, 0, "not applicable")
+
+
 def test_weights_on_the_way_stand_beside_no_published_number() -> None:
     job = write_project(cells=[cell("unet", 4, "iou", 1) | {"snapshot": "40%"}])
     (found,) = [entry for entry in entries(job) if entry.cell]

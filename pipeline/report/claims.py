@@ -9,6 +9,7 @@ and a claim about an augmentation says what the sentence on its gain says.
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,9 +17,10 @@ import numpy as np
 from pipeline.report.interval import percentiles, resampled
 from pipeline.report.job import ReportJob, Suite
 from pipeline.report.results import tallies
-from pipeline.report.shown import Above, Claim, Falls, Flat, Line
+from pipeline.report.shown import Above, Claim, Falls, Faster, Flat, Line, Within
 from pipeline.report.table import Entry
 from pipeline.report.tally import Floats, in_all
+from pipeline.scores import read_timing
 
 Verdict = Literal["holds", "does not hold", "not enough budget", "not run"]
 
@@ -28,13 +30,13 @@ LEAST_SCHEDULE = 0.02
 
 @dataclass(frozen=True)
 class Check:
-    """One quantity of a claim. Numbers are fractions; None where it was not run, or not printed."""
+    """One quantity of a claim. Numbers are fractions, of `Faster` ratios; None where it was not run, or not printed."""
 
     where: str
     value: float | None
     low: float | None
     high: float | None
-    """With `low` the ends of the paired 95 % interval."""
+    """With `low` the ends of the paired 95 % interval; a ratio of seconds has none, and repeats its value."""
     printed: float | None
     """The same quantity of the published numbers."""
     verdict: Verdict
@@ -85,16 +87,21 @@ def judge(claim: Claim, suite: Suite, entries: Sequence[Entry], bootstrap: int) 
     found = {(i, d): _find(side, claim, d, entries) for i, side in enumerate(sides) for d in claim.datasets}
     there = [d for d in claim.datasets if all(_has_number(found[i, d]) for i in range(len(sides)))]
     enough = len(there) >= (2 if isinstance(claim, Falls | Flat) else 1)
-    checks = [
-        _check(quantity, [found[i, d] for d in quantity.datasets for i in range(len(sides))], suite, bootstrap)
-        for quantity in _quantities(claim, there if enough else claim.datasets)
-    ]
+    if isinstance(claim, Faster):
+        checks = [_timed(claim, dataset, [found[i, dataset] for i in (0, 1)], suite) for dataset in claim.datasets]
+    else:
+        checks = [
+            _check(quantity, [found[i, d] for d in quantity.datasets for i in range(len(sides))], suite, bootstrap)
+            for quantity in _quantities(claim, there if enough else claim.datasets)
+        ]
     missing = {d: _absent([found[i, d] for i in range(len(sides))], sides) for d in claim.datasets if d not in there}
     verdict = _combine(claim, [check.verdict for check in checks], bool(missing))
     return Judgement(claim, verdict, _reason(verdict, checks, missing), checks)
 
 
 def _sides(claim: Claim) -> list[Line]:
+    if isinstance(claim, Faster):
+        return [claim.fast, claim.slow]
     return [claim.above, claim.below] if isinstance(claim, Above) else [claim.of]
 
 
@@ -124,9 +131,26 @@ def _quantities(claim: Claim, datasets: Sequence[str]) -> Iterator[_Quantity]:
     elif isinstance(claim, Above):
         for dataset in datasets:
             yield _Quantity(dataset, [dataset], lambda v: v[0] - v[1], claim.by, claim.most)
-    else:
+    elif isinstance(claim, Within):
         for dataset in datasets:
             yield _Quantity(dataset, [dataset], lambda v: v[0], claim.least, claim.most)
+
+
+def _timed(claim: Faster, dataset: str, found: Sequence[Entry | None], suite: Suite) -> Check:
+    """The seconds of the slow side over those of the fast one, on one device."""
+    asked = [(line.system, line.shots) for line in _sides(claim)]
+    paper = {(each.system, each.shots): each.seconds for each in suite.times}
+    printed = paper[asked[1]] / paper[asked[0]] if all(side in paper for side in asked) else None
+    entries = [entry for entry in found if entry and entry.cell]
+    timings = [read_timing(Path(entry.cell.scores[0][0])) for entry in entries if entry.cell]
+    if len(entries) < len(asked) or not all(t and k in t.shots for t, (_, k) in zip(timings, asked, strict=True)):
+        why = "" if len(entries) < len(asked) else "no episode of one of them was timed alone"
+        return Check(dataset, None, None, None, printed, "not run", why)
+    fast, slow = (timing.shots[k].median for timing, (_, k) in zip(timings, asked, strict=True) if timing)
+    ratio, devices = slow / fast, {timing.device for timing in timings if timing}
+    verdict: Verdict = "holds" if ratio > claim.by else "does not hold"
+    why = "they were timed on different devices" if len(devices) > 1 else _short(entries)
+    return Check(dataset, ratio, ratio, ratio, printed, "not enough budget" if why else verdict, why)
 
 
 def _check(quantity: _Quantity, found: Sequence[Entry | None], suite: Suite, bootstrap: int) -> Check:
@@ -193,14 +217,14 @@ def _combine(claim: Claim, verdicts: Sequence[Verdict], missing: bool) -> Verdic
         return "does not hold"
     if "not enough budget" in verdicts:
         return "not enough budget"
-    return "not run" if missing else "holds"
+    return "not run" if missing or "not run" in verdicts else "holds"
 
 
 def _reason(verdict: Verdict, checks: Sequence[Check], missing: Mapping[str, str]) -> str:
     """`too few episodes: 200, ... (clutter-n4, clutter-n8); no number: masknet on clutter-n256`."""
     groups: dict[str, list[str]] = {}
     for check in checks:
-        if check.verdict == verdict and verdict in ("does not hold", "not enough budget"):
+        if check.verdict == verdict and (verdict in ("does not hold", "not enough budget") or check.why):
             groups.setdefault(check.why or "not so", []).append(check.where)
     parts = [f"{why} ({', '.join(places)})" for why, places in groups.items()]
     holes: dict[str, list[str]] = {}

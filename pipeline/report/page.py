@@ -35,6 +35,7 @@ from pipeline.report.shown import (
     Curve,
     Episodes,
     Falls,
+    Faster,
     Film,
     Levels,
     Patches,
@@ -162,7 +163,14 @@ def systems(group: Sequence[Strip]) -> list[str]:
 
 
 def measured(check: Check, claim: Claim) -> str:
-    """A check in percent: `clutter-n32: +3.1 [2.8, 3.4], printed +3.2`; differences have a sign, values have none."""
+    """A check in percent: `clutter-n32: +3.1 [2.8, 3.4], printed +3.2`; differences have a sign, values have none.
+
+    Ratios of seconds are told as such: `pascal5i-fold0: 3.1 times, printed 3.5`.
+    """
+    if isinstance(claim, Faster):
+        parts = [f"{check.value:.1f} times"] if check.value is not None else []
+        parts += [f"printed {check.printed:.1f}"] if check.printed is not None else []
+        return f"{check.where}: {', '.join(parts)}" if parts else ""
     text = signed if isinstance(claim, Above | Falls) else percent
     parts = []
     if check.value is not None and check.low is not None and check.high is not None:

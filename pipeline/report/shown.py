@@ -221,7 +221,16 @@ class Within(_Claim):
         return self
 
 
-Claim = Annotated[Falls | Above | Flat | Within, Field(discriminator="kind")]
+class Faster(_Claim):
+    """An episode takes one line, timed alone, less than a `by`-th of the seconds that it takes another."""
+
+    kind: Literal["faster"]
+    fast: Line
+    slow: Line
+    by: float
+
+
+Claim = Annotated[Falls | Above | Flat | Within | Faster, Field(discriminator="kind")]
 
 
 class PrintedParameters(Facts):

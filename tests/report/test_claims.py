@@ -1,11 +1,14 @@
 """Claims: each kind and each verdict, on scores made so that the answer is known."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.manifest import write_json
 from pipeline.report.claims import Judgement, judge_all
 from pipeline.report.job import ReportJob
+from pipeline.report.page import measured
 from pipeline.report.table import entries
 from tests.report.miniature import CLAIM, SUITE, cell, distance, overlap, write_project, write_scores
 
@@ -13,6 +16,7 @@ FALLS = {"kind": "falls", "of": {"system": "unet"}}
 ABOVE = {"kind": "above", "above": {"system": "unet"}, "below": {"system": "matching"}}
 MEAN = {**ABOVE, "average": True}
 FLAT = {"kind": "flat", "of": {"system": "unet"}}
+FASTER = {"kind": "faster", "fast": {"system": "unet"}, "slow": {"system": "matching"}, "datasets": ["clutter-n4"]}
 WITHIN = {"kind": "within", "of": {"system": "unet"}}
 
 
@@ -157,3 +161,29 @@ def test_of_several_training_sets_a_side_may_name_one() -> None:
     check = judge(ABOVE | sides | {"datasets": ["clutter-n4"]}, job).checks[0]
     assert (easy.trained_on, moved.trained_on) == ("clutter-n4", "clutter-n32")
     assert check.value == pytest.approx(0.4)
+
+
+def timed(system: str, seconds: float, device: str = "cpu (2 threads)") -> None:
+    """Put the seconds of an episode beside the scores at level 4."""
+    path = Path(cell(system, 4, "iou", 1)["scores"][0][0].replace(".json", ".timing.json"))
+    write_json(path, {"seconds": 9, "device": device, "shots": {1: {"median": seconds, "episodes": 7}}})
+
+
+@pytest.mark.parametrize(("by", "verdict"), [(3.0, "holds"), (5.0, "does not hold")])
+def test_a_ratio_of_seconds_is_judged_by_itself(by: float, verdict: str) -> None:
+    job = write_job()
+    timed("unet", 0.5)
+    timed("matching", 2.0)
+    found = judge(FASTER | {"by": by}, job)
+    assert (found.verdict, found.checks[0].value) == (verdict, 4.0)
+    assert measured(found.checks[0], found.claim) == "clutter-n4: 4.0 times"
+
+
+def test_seconds_that_were_not_taken_or_not_on_one_device_prove_nothing() -> None:
+    job = write_job()
+    timed("unet", 0.5)
+    found = judge(FASTER | {"by": 3.0}, job)
+    assert (found.verdict, found.why) == ("not run", "no episode of one of them was timed alone (clutter-n4)")
+    timed("matching", 2.0, device="a card")
+    found = judge(FASTER | {"by": 3.0}, job)
+    assert (found.verdict, found.why) == ("not enough budget", "they were timed on different devices (clutter-n4)")

@@ -66,7 +66,7 @@ class Recorded(Facts):
 
     def row(self, suite: str, published: Sequence[Published]) -> Row:
         """The same as a row of the table, beside the number that is published for it."""
-        number = find_published(published, self.key[0], self.table)
+        number = None if "%" in self.snapshot else find_published(published, self.key[0], self.table)
         return Row(
             suite=suite,
             status="recorded",

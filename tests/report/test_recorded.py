@@ -1,12 +1,14 @@
 """Recording: numbers of real runs go into recorded.tsv, newer ones in place of older ones of their key."""
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import UserError
 from pipeline.report.page import render
+from pipeline.report.published import read_published
 from pipeline.report.recorded import read_recorded, record
 from pipeline.report.table import entries
 from tests.report.miniature import write_project
@@ -39,6 +41,11 @@ def test_a_snapshot_is_recorded_beside_the_last_weights() -> None:
     record(job, entries(job), "")
     last, earlier = sorted(read_recorded(Path("recorded.tsv")), key=lambda row: row.snapshot)
     assert (last.snapshot, last.samples, earlier.snapshot, earlier.samples) == ("", 30, "40%", 12)
+    published = read_published(Path("published.tsv"))
+    assert (last.row("clutter", published).published, earlier.row("clutter", published).published) == (
+        Decimal("0.971"),
+        None,
+    )
 
 
 def test_a_mean_over_some_of_its_levels_is_not_recorded() -> None:

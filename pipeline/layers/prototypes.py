@@ -3,7 +3,7 @@
 The network is whatever embeds images; nothing else has parameters.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from pipeline.layers.embedders import Embedder
 from pipeline.layers.masked_pooling import cosine_map, masked_mean
-from pipeline.segmenter import Frame, Prediction, Segmenter, Supports
+from pipeline.layers.one_by_one import OneByOne
+from pipeline.segmenter import Frame
 
 SCALE = 20.0
 """What cosines are multiplied by before the softmax: alpha."""
@@ -27,7 +28,7 @@ class Vectors(NamedTuple):
     """(1 + O,) bool: whether there was anything to take the mean of."""
 
 
-class PrototypeSegmenter(Segmenter):
+class PrototypeSegmenter(OneByOne[Vectors]):
     """Compares every place of the query with prototypes of background and objects."""
 
     def __init__(self, embedder: Embedder, *, side: int) -> None:
@@ -53,23 +54,20 @@ class PrototypeSegmenter(Segmenter):
         """Features (B, C, h, w) with prototypes (B, N, C) -> logits (B, N, h, w) float32: 20 times the cosines."""
         return SCALE * torch.stack([cosine_map(features, vectors) for vectors in prototypes.unbind(1)], 1)
 
-    def adapt(self, supports: Supports) -> list[Vectors]:
-        """The prototypes of each episode: the mean of those of the supports that show the object, or background."""
-        episodes = range(len(supports.frames[0].images))
-        return [
-            _mean([self._vectors(frame.part(slice(b, b + 1)), supports.objects) for frame in supports.frames])
-            for b in episodes
-        ]
+    def learn(self, supports: Sequence[Frame], objects: int) -> Vectors:
+        """The mean of the prototypes of the supports that show the object, or background."""
+        return _mean([self._vectors(frame, objects) for frame in supports])
 
-    def predict(self, state: list[Vectors], queries: Iterable[Frame]) -> Iterator[Prediction]:
-        """A softmax over background and objects; 0 for an object that no support shows.
+    def answer(self, known: Vectors, query: Frame) -> Tensor:
+        """A softmax over background and objects, (1, O, H, W); 0 for an object that no support shows.
 
-        Each image is embedded alone, so that what is remembered of it does not depend on its neighbours.
+        What is not shown has no chance, a background that is not a cosine of 0.
         """
-        for query in queries:
-            rows = [query.part(slice(b, b + 1)) for b in range(len(state))]
-            found = [self._probabilities(row, vectors) for row, vectors in zip(rows, state, strict=True)]
-            yield Prediction(probabilities=torch.cat(found))
+        logits = self.compare(self._features(query), known.means.unsqueeze(0))
+        absent = torch.where(known.shown, 0.0, -torch.inf)
+        absent[0] = 0
+        larger = enlarged(logits, (query.images.shape[-2], query.images.shape[-1]))
+        return (larger + absent[None, :, None, None]).softmax(1)[:, 1:]
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take up published weights, and from where those of the trunk came."""
@@ -90,14 +88,6 @@ class PrototypeSegmenter(Segmenter):
             masks=True,
         )
         return Vectors(means, torch.stack([(masks == number).any() for number in numbers]))
-
-    def _probabilities(self, query: Frame, vectors: Vectors) -> Tensor:
-        """(1, O, H, W) at the query's size. What is not shown has no chance, a background that is not a cosine of 0."""
-        logits = self.compare(self._features(query), vectors.means.unsqueeze(0))
-        absent = torch.where(vectors.shown, 0.0, -torch.inf)
-        absent[0] = 0
-        larger = enlarged(logits, (query.images.shape[-2], query.images.shape[-1]))
-        return (larger + absent[None, :, None, None]).softmax(1)[:, 1:]
 
 
 def enlarged(logits: Tensor, size: tuple[int, int]) -> Tensor:

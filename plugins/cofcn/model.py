@@ -11,15 +11,16 @@ Rakelly et al., "Conditional networks for few-shot semantic segmentation", ICLR 
   two vectors. fc7 768 -> 768; score 768 -> 2. Parameters: 21,137,472 + 590,592 + 1,538 = 21,729,602.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from pipeline.layers.masked_pooling import masked_mean
+from pipeline.layers.one_by_one import OneByOne, showing
 from pipeline.layers.vgg import normalized
-from pipeline.segmenter import VOID, Frame, Prediction, Segmenter, Supports
+from pipeline.segmenter import VOID, Frame
 from plugins.cofcn.heads import Fused, Fusion, Scored
 from plugins.cofcn.streams import Stream, Stride8, Stride32
 from plugins.cofcn.supports import GREY, Conditioning
@@ -92,7 +93,7 @@ def build(
     return network
 
 
-class CoFcn(Segmenter):
+class CoFcn(OneByOne[list[Tensor | None]]):
     """Segments the query under the condition of the supports' mean vector."""
 
     def __init__(self, *, query: Stream, support: Conditioning | None, head: Fused | Scored, pretrained: bool) -> None:
@@ -131,21 +132,16 @@ class CoFcn(Segmenter):
         logits: Tensor = self.head(maps, vectors, size)
         return logits
 
-    def adapt(self, supports: Supports) -> list[list[Tensor | None]]:
-        """For each episode and object the mean vector (1, V) of the supports that show it, None where none does."""
-        numbers = range(1, supports.objects + 1)
-        episodes = [slice(b, b + 1) for b in range(len(supports.frames[0].images))]
-        return [[self._average([f.part(b) for f in supports.frames], n) for n in numbers] for b in episodes]
+    def learn(self, supports: Sequence[Frame], objects: int) -> list[Tensor | None]:
+        """For each object the mean vector (1, V) of the supports that show it, None where none does."""
+        return [self._average(supports, number) for number in range(1, objects + 1)]
 
-    def predict(self, state: list[list[Tensor | None]], queries: Iterable[Frame]) -> Iterator[Prediction]:
-        """Probability of each object by itself; 0 for one that no support shows.
-
-        Each image goes through the network alone, so that what is remembered of it does not depend on its neighbours.
-        """
-        for query in queries:
-            rows = [query.part(slice(b, b + 1)) for b in range(len(state))]
-            found = [self._probabilities(row, vectors) for row, vectors in zip(rows, state, strict=True)]
-            yield Prediction(probabilities=torch.cat(found))
+    def answer(self, known: list[Tensor | None], query: Frame) -> Tensor:
+        """Probability of each object by itself, (1, O, H, W); 0 for one that no support shows."""
+        maps, size = self._maps(query), (query.images.shape[-2], query.images.shape[-1])
+        absent = torch.zeros(1, *size, device=query.images.device)
+        found = [absent if v is None else self.segment(maps, v, size).softmax(1)[:, 1] for v in known]
+        return torch.stack(found, 1)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take up published weights, and from where those of the trunk came."""
@@ -158,23 +154,15 @@ class CoFcn(Segmenter):
     def _maps(self, frame: Frame) -> Tensor:
         return self.remember("maps", frame, lambda: self.look(frame.images))
 
-    def _average(self, frames: Sequence[Frame], number: int) -> Tensor | None:
-        found = []
-        for frame in frames:
-            masks = frame.masks
-            if masks is not None and bool((masks == number).any()):
-                found.append(self._vector(frame, masks, number))
+    def _average(self, supports: Sequence[Frame], number: int) -> Tensor | None:
+        found = [self._vector(frame, number) for frame, _ in showing(supports, number)]
         return torch.stack(found).mean(0) if found else None
 
-    def _vector(self, frame: Frame, masks: Tensor, number: int) -> Tensor:
+    def _vector(self, frame: Frame, number: int) -> Tensor:
+        masks = frame.masks
+        assert masks is not None
+
         def compute() -> Tensor:
             return self.condition(frame.images, masks, number, None if self.support is not None else self._maps(frame))
 
         return self.remember(f"vector{number}", frame, compute, masks=True)
-
-    def _probabilities(self, query: Frame, vectors: Sequence[Tensor | None]) -> Tensor:
-        """(1, O, H, W) of one query."""
-        maps, size = self._maps(query), (query.images.shape[-2], query.images.shape[-1])
-        absent = torch.zeros(1, *size, device=query.images.device)
-        found = [absent if v is None else self.segment(maps, v, size).softmax(1)[:, 1] for v in vectors]
-        return torch.stack(found, 1)

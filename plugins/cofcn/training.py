@@ -1,12 +1,13 @@
 """Training of co-FCN: pixel cross entropy, by SGD at a constant rate (specification of both shapes)."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.layers.two_way import labels, mean_iou, rate_groups
 from pipeline.segmenter import VOID, Batch
 from pipeline.train.supervised import Supervised
 
@@ -25,28 +26,13 @@ class PixelLoss(nn.Module):
         self.network, self.void = network, void
 
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Cross entropy of two classes, the mean over all pixels that count; and the pooled IoU, to watch."""
+        """Cross entropy of two classes, the mean over all pixels that count; and the mean IoU, to watch."""
         (support,), (query,) = batch.supports.frames, batch.queries
         assert support.masks is not None
         assert query.masks is not None
-        support_masks, truth = (
-            masks.masked_fill(masks == VOID, 0) if self.void == "background" else masks
-            for masks in (support.masks, query.masks)
-        )
-        logits = self.network(query.images, support.images, support_masks)
-        with torch.no_grad():
-            found, true = (logits[:, 1] > logits[:, 0]) & (truth != VOID), truth == 1
-            iou = (found & true).sum() / (found | true).sum().clamp(min=1)
-        return {"loss": F.cross_entropy(logits, truth.long(), ignore_index=VOID), "iou": iou}
-
-
-def rate_groups(module: nn.Module, learning_rate: float, conv: float, bias: float) -> list[dict[str, Any]]:
-    """Every parameter in one group: `conv` is the factor of the convolution above a trunk, `bias` of biases."""
-    groups: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in module.named_parameters():
-        factor = (conv if "conv" in name.split(".") else 1.0) * (bias if name.endswith("bias") else 1.0)
-        groups.setdefault(factor, []).append(parameter)
-    return [{"params": found, "lr": factor * learning_rate} for factor, found in sorted(groups.items())]
+        truth = labels(query.masks, self.void)
+        logits = self.network(query.images, support.images, labels(support.masks, self.void))
+        return {"loss": F.cross_entropy(logits, truth, ignore_index=VOID), "iou": mean_iou(logits, truth)}
 
 
 class Segment(Supervised):
@@ -72,6 +58,8 @@ class Segment(Supervised):
             samples=samples,
             batch=batch,
             optimizer=lambda losses: torch.optim.SGD(
-                rate_groups(losses, learning_rate, conv_rate, bias_rate), momentum=momentum, weight_decay=decay
+                rate_groups(losses, learning_rate, {"conv": conv_rate}, bias_rate),
+                momentum=momentum,
+                weight_decay=decay,
             ),
         )

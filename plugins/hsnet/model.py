@@ -5,14 +5,16 @@ of 1x12x12x12x12, 3x25x25x25x25 and 3x50x50x50x50 (VGG-16), an encoding of 128x5
 are enlarged to the query's size. The learner's 2,570,018 parameters are trained, the backbone's 14,714,688 are not.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline.segmenter import Frame, Prediction, Segmenter, Supports
+from pipeline.layers.one_by_one import OneByOne, showing
+from pipeline.segmenter import Frame
 from plugins.hsnet.pyramids import Backbone, Maps, Pyramid, pyramid
 from plugins.hsnet.squeeze import GROUPS, Learner, hypercorrelation
 from plugins.hsnet.training import Segment, Void
@@ -60,7 +62,7 @@ class Shown(NamedTuple):
     maps: Maps
 
 
-class HsNet(Segmenter):
+class HsNet(OneByOne[list[list[Shown]]]):
     """Segments by how each place of the query correlates with the places of the support's object."""
 
     def __init__(self, pyramid: Pyramid, learner: Learner, *, side: int) -> None:
@@ -95,24 +97,20 @@ class HsNet(Segmenter):
         """Whether gradients reach the backbone."""
         return any(p.requires_grad for p in self.pyramid.parameters())
 
-    def adapt(self, supports: Supports) -> list[list[list[Shown]]]:
-        """For each episode and object the supports that show it."""
-        episodes = range(len(supports.frames[0].images))
-        frames = [[frame.part(slice(b, b + 1)) for frame in supports.frames] for b in episodes]
-        return [[self._shown(own, number) for number in range(1, supports.objects + 1)] for own in frames]
+    def learn(self, supports: Sequence[Frame], objects: int) -> list[list[Shown]]:
+        """For each object the supports that show it."""
+        numbers = range(1, objects + 1)
+        return [
+            [Shown(replace(f, masks=mask.to(torch.uint8)), self._maps(f)) for f, mask in showing(supports, number)]
+            for number in numbers
+        ]
 
-    def predict(self, state: list[list[list[Shown]]], queries: Iterable[Frame]) -> Iterator[Prediction]:
-        """Each object by itself: its probability by one support, 0 or 1 by the vote of several; 0 where none shows it.
+    def answer(self, known: list[list[Shown]], query: Frame) -> Tensor:
+        """Each object by itself, (1, O, H, W): its probability by one support, 0 or 1 by the vote of several.
 
-        Each image is looked at alone, so that what is remembered of it does not depend on its neighbours.
+        0 where no support shows it.
         """
-        for query in queries:
-            rows = [query.part(slice(b, b + 1)) for b in range(len(state))]
-            found = [
-                torch.stack([self._probability(row, shown) for shown in objects], 1)
-                for row, objects in zip(rows, state, strict=True)
-            ]
-            yield Prediction(probabilities=torch.cat(found))
+        return torch.stack([self._probability(query, shown) for shown in known], 1)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take up published weights, and from where those of the backbone came."""
@@ -121,15 +119,6 @@ class HsNet(Segmenter):
 
     def _maps(self, frame: Frame) -> Maps:
         return self.remember("maps", frame, lambda: self.look(frame.images))
-
-    def _shown(self, frames: Sequence[Frame], number: int) -> list[Shown]:
-        found = []
-        for frame in frames:
-            assert frame.masks is not None
-            mask = frame.masks == number
-            if bool(mask.any()):
-                found.append(Shown(Frame(frame.images, mask.to(torch.uint8), frame.ids), self._maps(frame)))
-        return found
 
     def _probability(self, query: Frame, shown: Sequence[Shown]) -> Tensor:
         """(1, H, W) of one query."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.segmenter import VOID, Batch
+from pipeline.layers.two_way import labels, mean_iou, pixel_loss
+from pipeline.segmenter import Batch
 from pipeline.train.accumulated import Accumulated
 
 if TYPE_CHECKING:
@@ -29,15 +29,9 @@ class PixelCrossEntropy(nn.Module):
         (support,), (query,) = batch.supports.frames, batch.queries
         assert support.masks is not None
         assert query.masks is not None
-        truth = query.masks if self.void == "ignore" else query.masks.masked_fill(query.masks == VOID, 0)
+        truth = labels(query.masks, self.void)
         logits = self.network(query.images, support.images, support.masks == 1)
-        counted = truth != VOID
-        each = F.cross_entropy(logits, truth.long(), ignore_index=VOID, reduction="none").sum((1, 2))
-        with torch.no_grad():
-            found, true = (logits[:, 1] > logits[:, 0]) & counted, truth == 1
-            union = (found | true).sum((1, 2))
-            iou = torch.where(union > 0, (found & true).sum((1, 2)) / union.clamp(min=1), 1.0).mean()
-        return {"loss": (each / counted.sum((1, 2)).clamp(min=1)).mean(), "iou": iou}
+        return {"loss": pixel_loss(logits, truth), "iou": mean_iou(logits, truth)}
 
 
 class Segment(Accumulated):

@@ -8,7 +8,7 @@ Shapes at full width, query 3x375x500: embeddings 512x47x63, features 256x47x63,
 (segmentor) + 295,175 (fusion) = 30,904,455.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.layers.masked_pooling import masked_mean
+from pipeline.layers.one_by_one import OneByOne, showing
 from pipeline.layers.vgg import he_convolution, normalized
-from pipeline.segmenter import VOID, Frame, Prediction, Segmenter, Supports
+from pipeline.segmenter import VOID, Frame
 from plugins.pl_seg.crf import Kernels, refine
 from plugins.pl_seg.layers import Fusion, Trunk8, similarities
 from plugins.pl_seg.training import Segment, Void
@@ -87,7 +88,7 @@ class View(NamedTuple):
     """(B, 256, h, w): what the comparison weights."""
 
 
-class PlSeg(Segmenter):
+class PlSeg(OneByOne[list[Tensor | None]]):
     """Segments by the similarity to prototypes, and by what a segmentor sees where it is high."""
 
     def __init__(
@@ -140,21 +141,16 @@ class PlSeg(Segmenter):
         compared = similarities(view.embeddings, prototypes, self.scale)
         return enlarged(self.fusion(view.features, compared.softmax(1)), size).softmax(1)[:, 1]
 
-    def adapt(self, supports: Supports) -> list[list[Tensor | None]]:
-        """For each episode and object the mean prototypes (1, 2, C) of the supports that show it, None if none does."""
-        numbers = range(1, supports.objects + 1)
-        episodes = [slice(b, b + 1) for b in range(len(supports.frames[0].images))]
-        return [[self._average([f.part(b) for f in supports.frames], n) for n in numbers] for b in episodes]
+    def learn(self, supports: Sequence[Frame], objects: int) -> list[Tensor | None]:
+        """For each object the mean prototypes (1, 2, C) of the supports that show it, None where none does."""
+        return [self._average(supports, number) for number in range(1, objects + 1)]
 
-    def predict(self, state: list[list[Tensor | None]], queries: Iterable[Frame]) -> Iterator[Prediction]:
-        """Probability of each object by itself; 0 for one that no support shows.
-
-        Each image goes through the networks alone, so that what is remembered does not depend on its neighbours.
-        """
-        for query in queries:
-            rows = [query.part(slice(b, b + 1)) for b in range(len(state))]
-            found = [self._probabilities(row, objects) for row, objects in zip(rows, state, strict=True)]
-            yield Prediction(probabilities=torch.cat(found))
+    def answer(self, known: list[Tensor | None], query: Frame) -> Tensor:
+        """Probability of each object by itself, (1, O, H, W); 0 for one that no support shows."""
+        view, size = self._view(query), (query.images.shape[-2], query.images.shape[-1])
+        absent = torch.zeros(1, *size, device=query.images.device)
+        found = [absent if p is None else self._refined(self.segment(view, p, size), query.images) for p in known]
+        return torch.stack(found, 1)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take up published weights, and from where those of the trunks came."""
@@ -171,30 +167,18 @@ class PlSeg(Segmenter):
         features: Tensor = self.remember("features", frame, lambda: self.segmentor(normalized(frame.images)))
         return View(self._embeddings(frame), features)
 
-    def _average(self, frames: Sequence[Frame], number: int) -> Tensor | None:
-        found = []
-        for frame in frames:
-            masks = frame.masks
-            if masks is not None and bool((masks == number).any()):
-                found.append(self._prototypes(frame, masks, number))
+    def _average(self, supports: Sequence[Frame], number: int) -> Tensor | None:
+        found = [self._prototypes(frame, number) for frame, _ in showing(supports, number)]
         return torch.stack(found).mean(0) if found else None
 
-    def _prototypes(self, frame: Frame, masks: Tensor, number: int) -> Tensor:
+    def _prototypes(self, frame: Frame, number: int) -> Tensor:
+        masks = frame.masks
+        assert masks is not None
+
         def compute() -> Tensor:
             return self.prototypes(self._embeddings(frame), masks, number)
 
         return self.remember(f"prototypes{number}", frame, compute, masks=True)
-
-    def _probabilities(self, query: Frame, prototypes: Sequence[Tensor | None]) -> Tensor:
-        """(1, O, H, W) of one query."""
-        view, size = self._view(query), (query.images.shape[-2], query.images.shape[-1])
-        found = []
-        for own in prototypes:
-            if own is None:
-                found.append(torch.zeros(1, *size, device=query.images.device))
-            else:
-                found.append(self._refined(self.segment(view, own, size), query.images))
-        return torch.stack(found, 1)
 
     def _refined(self, probabilities: Tensor, images: Tensor) -> Tensor:
         if self.kernels is None:

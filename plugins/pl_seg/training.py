@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.layers.two_way import labels, mean_iou
 from pipeline.segmenter import VOID, Batch
 from pipeline.train.supervised import Supervised
 
@@ -28,21 +29,15 @@ class JointLoss(nn.Module):
         self.network, self.prototype_loss, self.void = network, prototype_loss, void
 
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Cross entropy, the mean over all pixels that count; both its parts, and the pooled IoU, to watch."""
+        """Cross entropy, the mean over all pixels that count; both its parts, and the mean IoU, to watch."""
         (support,), (query,) = batch.supports.frames, batch.queries
         assert support.masks is not None
         assert query.masks is not None
-        support_masks, truth = (
-            masks.masked_fill(masks == VOID, 0) if self.void == "background" else masks
-            for masks in (support.masks, query.masks)
-        )
-        found = self.network(query.images, support.images, support_masks)
-        segmented, compared = (F.cross_entropy(logits, truth.long(), ignore_index=VOID) for logits in found)
-        with torch.no_grad():
-            here, true = (found[0][:, 1] > found[0][:, 0]) & (truth != VOID), truth == 1
-            iou = (here & true).sum() / (here | true).sum().clamp(min=1)
+        truth = labels(query.masks, self.void)
+        found = self.network(query.images, support.images, labels(support.masks, self.void))
+        segmented, compared = (F.cross_entropy(logits, truth, ignore_index=VOID) for logits in found)
         loss = segmented + self.prototype_loss * compared
-        return {"loss": loss, "segmented": segmented, "compared": compared, "iou": iou}
+        return {"loss": loss, "segmented": segmented, "compared": compared, "iou": mean_iou(found[0], truth)}
 
 
 class Segment(Supervised):

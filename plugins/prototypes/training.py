@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.layers.prototypes import PrototypeSegmenter, enlarged
+from pipeline.layers.two_way import episode_losses, mean_iou, pixel_loss
 from pipeline.segmenter import VOID, Batch
 
 Void = Literal["ignore", "background"]
@@ -30,13 +30,14 @@ class AlignedLoss(nn.Module):
         asked, asked_masks = self._prepared(query.images, query.masks)
         features, others = self.network.embed(shown), self.network.embed(asked)
         logits = self.network.compare(others, self.network.pool(features, shown_masks, (0, 1)))
-        loss = pixel_loss(logits, asked_masks)
+        larger = enlarged(logits, _size(asked_masks))
+        loss = pixel_loss(larger, asked_masks.long())
         aligned = alignment_loss(self.network, features, others, logits, shown_masks)
         return {
             "loss": loss + self.alignment * aligned,
             "query_loss": loss,
             "alignment_loss": aligned,
-            "iou": mean_iou(logits, asked_masks),
+            "iou": mean_iou(larger, asked_masks),
         }
 
     def _prepared(self, images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,26 +61,9 @@ def alignment_loss(
     """
     found = logits.argmax(1)
     prototypes = network.pool(query, found, (0, 1))
-    each = _losses(network.compare(support, prototypes), masks)
+    each = episode_losses(enlarged(network.compare(support, prototypes), _size(masks)), masks.long())
     return (each * (found == 1).any(2).any(1)).mean()
 
 
-def pixel_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Mean over episodes of the mean cross entropy of logits (B, 2, h, w) at the masks' size."""
-    return _losses(logits, masks).mean()
-
-
-def _losses(logits: Tensor, masks: Tensor) -> Tensor:
-    """(B,): of masks (B, H, W) with 0, 1 and 255, which is left out."""
-    height, width = masks.shape[-2:]
-    each = F.cross_entropy(enlarged(logits, (height, width)), masks.long(), ignore_index=VOID, reduction="none")
-    return each.sum((1, 2)) / (masks != VOID).sum((1, 2)).clamp(min=1)
-
-
-@torch.no_grad()
-def mean_iou(logits: Tensor, masks: Tensor) -> Tensor:
-    """Over episodes, of logits (B, 2, h, w) at the masks' size; void is left out, an empty union counts 1."""
-    height, width = masks.shape[-2:]
-    found = enlarged(logits, (height, width)).argmax(1).bool() & (masks != VOID)
-    union = (found | (masks == 1)).sum((1, 2))
-    return torch.where(union > 0, (found & (masks == 1)).sum((1, 2)) / union.clamp(min=1), 1.0).mean()
+def _size(masks: Tensor) -> tuple[int, int]:
+    return masks.shape[-2], masks.shape[-1]

@@ -6,7 +6,7 @@ features of 128x47x63, a similarity of 47x63 and logits of 2x49x65, which are en
 18,992,194.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -15,9 +15,11 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.layers.masked_pooling import cosine_map, masked_mean
-from pipeline.segmenter import Frame, Prediction, Segmenter, Supports
+from pipeline.layers.one_by_one import OneByOne, showing
+from pipeline.layers.two_way import VoidRule
+from pipeline.segmenter import Frame
 from plugins.sg_one.layers import Guidance, Head, Interaction, Segmentation
-from plugins.sg_one.training import Channels, Segment, Void
+from plugins.sg_one.training import Channels, Segment
 from plugins.sg_one.trunks import Backbone, ExtraInputs, trunk
 
 Input = Literal["image", "masked", "concat"]
@@ -40,7 +42,7 @@ def build(
     pools: bool = True,
     exit_padding: int = 1,
     shots: Shots = "average",
-    void_train: Void = "ignore",
+    void_train: VoidRule = "ignore",
     channels: Channels = "rgb",
     samples: int = 100_000,
     batch: int = 1,
@@ -112,7 +114,7 @@ class View(NamedTuple):
     """(B, 128, h, w): s5; without a segmentation branch, the guidance once more."""
 
 
-class SgOne(Segmenter):
+class SgOne(OneByOne[list[list[Tensor]]]):
     """Segments what resembles the mean feature of the supports' objects."""
 
     def __init__(
@@ -172,21 +174,18 @@ class SgOne(Segmenter):
         distances: Tensor = torch.linalg.vector_norm(guidance.float() - vectors[:, :, None, None], dim=1)
         return {"l2": distances, "l2_neg": -distances, "l2_exp": torch.exp(-distances)}[self.similarity]
 
-    def adapt(self, supports: Supports) -> list[list[list[Tensor]]]:
-        """For each episode and object the vectors (1, C) of the supports that show it, or their mean (section 4.2)."""
-        episodes = range(len(supports.frames[0].images))
-        frames = [[frame.part(slice(b, b + 1)) for frame in supports.frames] for b in episodes]
-        return [[self._vectors(own, number) for number in range(1, supports.objects + 1)] for own in frames]
+    def learn(self, supports: Sequence[Frame], objects: int) -> list[list[Tensor]]:
+        """For each object the vectors (1, C) of the supports that show it, or their mean (section 4.2)."""
+        return [self._vectors(supports, number) for number in range(1, objects + 1)]
 
-    def predict(self, state: list[list[list[Tensor]]], queries: Iterable[Frame]) -> Iterator[Prediction]:
-        """Probabilities of each object by itself, the largest over its vectors; 0 for one that no support shows.
-
-        Each image is looked at alone, so that what is remembered of it does not depend on its neighbours.
-        """
-        for query in queries:
-            rows = [query.part(slice(b, b + 1)) for b in range(len(state))]
-            found = [self._probabilities(row, objects) for row, objects in zip(rows, state, strict=True)]
-            yield Prediction(probabilities=torch.cat(found))
+    def answer(self, known: list[list[Tensor]], query: Frame) -> Tensor:
+        """Probabilities (1, O, H, W) of each object by itself, the largest over its vectors; 0 where none shows it."""
+        view, size = self._view(query), (query.images.shape[-2], query.images.shape[-1])
+        most = []
+        for vectors in known:
+            each = [self.segment(view, vector, size).softmax(1)[:, 1] for vector in vectors]
+            most.append(torch.stack(each).amax(0) if each else query.images.new_zeros((1, *size), dtype=torch.float32))
+        return torch.stack(most, 1)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take up published weights, and from where those of the trunk came."""
@@ -196,12 +195,8 @@ class SgOne(Segmenter):
     def _view(self, frame: Frame) -> View:
         return self.remember("view", frame, lambda: self.look(frame.images))
 
-    def _vectors(self, frames: Sequence[Frame], number: int) -> list[Tensor]:
-        found = [
-            self._vector(frame, frame.masks == number)
-            for frame in frames
-            if frame.masks is not None and bool((frame.masks == number).any())
-        ]
+    def _vectors(self, supports: Sequence[Frame], number: int) -> list[Tensor]:
+        found = [self._vector(frame, mask) for frame, mask in showing(supports, number)]
         return [torch.stack(found).mean(0)] if found and self.shots == "average" else found
 
     def _vector(self, frame: Frame, mask: Tensor) -> Tensor:
@@ -214,12 +209,3 @@ class SgOne(Segmenter):
 
         own = Frame(frame.images, mask, frame.ids)
         return self.remember("vector", own, compute, masks=self.pooling == "masked" or self.support_input != "image")
-
-    def _probabilities(self, query: Frame, objects: Sequence[Sequence[Tensor]]) -> Tensor:
-        """(1, O, H, W) of one query and the vectors of each object."""
-        view, size = self._view(query), (query.images.shape[-2], query.images.shape[-1])
-        most = []
-        for vectors in objects:
-            each = [self.segment(view, vector, size).softmax(1)[:, 1] for vector in vectors]
-            most.append(torch.stack(each).amax(0) if each else query.images.new_zeros((1, *size), dtype=torch.float32))
-        return torch.stack(most, 1)

@@ -7,13 +7,14 @@ import torch
 import torch.nn.functional as F
 from toys import random_batch
 
+from pipeline.layers.two_way import rate_groups
 from pipeline.layers.vgg import DEVIATION, normalized
 from pipeline.layers.vgg16 import Vgg16
 from pipeline.memory import Memory
 from pipeline.segmenter import Batch, Supports
 from plugins.cofcn.heads import Fused
 from plugins.cofcn.model import CoFcn, build
-from plugins.cofcn.training import PixelLoss, rate_groups
+from plugins.cofcn.training import PixelLoss
 from tests.plugins.two_squares import episode
 
 SHAPES = {
@@ -201,11 +202,11 @@ def test_void_may_count_as_background():
 
 def test_every_parameter_is_in_one_group_with_sg_ones_rates():
     network = small()
-    groups = rate_groups(network, 1.0, 10, 2)
+    groups = rate_groups(network, 1.0, {"conv": 10}, 2)
     assert sorted(id(p) for g in groups for p in g["params"]) == sorted(id(p) for p in network.parameters())
     sizes = {group["lr"]: len(group["params"]) for group in groups}
     assert sizes == {1: 2 * 13 + 1, 2: 2 * 13 + 1, 10: 2, 20: 2}
-    assert [group["lr"] for group in rate_groups(small("revolver"), 1.0, 1, 1)] == [1]
+    assert [group["lr"] for group in rate_groups(small("revolver"), 1.0, {"conv": 1}, 1)] == [1]
 
 
 def test_the_released_shapes_have_a_schedule_of_their_own():

@@ -18,12 +18,13 @@ from pipeline.download.job import read_sources
 from pipeline.errors import UserError
 from pipeline.layers.embedders import embedder
 from pipeline.layers.prototypes import enlarged
+from pipeline.layers.two_way import pixel_loss
 from pipeline.memory import Memory
 from pipeline.pretrained import read_keras
 from pipeline.segmenter import Frame, Supports
 from plugins.frozen_prototypes import model as frozen
 from plugins.prototypes.model import build
-from plugins.prototypes.training import alignment_loss, pixel_loss
+from plugins.prototypes.training import alignment_loss
 
 CPU = torch.device("cpu")
 PASCAL = {"supports": [(40, 56), (64, 48)], "queries": [(50, 60)], "void": True, "batch": 1}
@@ -139,7 +140,9 @@ def test_another_mask_of_a_remembered_image_is_another_prototype():
 def test_the_loss_equals_hand_computation():
     logits = torch.tensor([[[[0.3, -1.0]], [[1.3, 0.5]]]])  # background and object of 1x2 pixels
     masks = torch.tensor([[[1, 255]]], dtype=torch.uint8)
-    assert float(pixel_loss(logits, masks)) == pytest.approx(math.log(1 + math.exp(-1.0)), rel=1e-6)
+    assert float(pixel_loss(enlarged(logits, (masks.shape[1], masks.shape[2])), masks.long())) == pytest.approx(
+        math.log(1 + math.exp(-1.0)), rel=1e-6
+    )
 
 
 def test_the_alignment_loss_is_that_of_changed_roles():

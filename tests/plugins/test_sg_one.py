@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from toys import random_batch
 
 from pipeline.errors import UserError
+from pipeline.layers.two_way import labels, pixel_loss, rate_groups
 from pipeline.layers.vgg import normalized
 from pipeline.memory import Memory
 from pipeline.plugin import find_plugins, systems
 from pipeline.segmenter import VOID, Batch, Frame, Supports
 from plugins.sg_one.model import SgOne, build
-from plugins.sg_one.training import PixelLoss, labels, pixel_loss, rate_groups
+from plugins.sg_one.training import PixelLoss
 
 CPU = torch.device("cpu")
 FACTS = find_plugins()["sg_one"]
@@ -366,7 +367,7 @@ def test_a_batch_of_two_is_the_mean_of_two_batches_of_one():
 @pytest.mark.parametrize("name", [None, "concat", "no_seg_branch"])
 def test_every_parameter_learns_at_one_of_four_rates(name):
     network = variant(name) if name else small()
-    groups = rate_groups(network, 1e-5, 10, 2)
+    groups = rate_groups(network, 1e-5, {"guide": 10}, 2)
     names = {id(p): n for n, p in network.named_parameters()}
     rates = {names[id(p)]: round(group["lr"] / 1e-5) for group in groups for p in group["params"]}
     assert sum(len(group["params"]) for group in groups) == len(rates) == len(names)

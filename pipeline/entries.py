@@ -73,6 +73,9 @@ def _check_track(system: System, enters: Enters, suite: Suite, where: str) -> No
     if enters.snapshots and not (track.snapshots and system.facts.trained):
         lack = "is not trained itself" if track.snapshots else f"finds no `snapshots` in the track '{enters.track}'"
         raise UserError(f"{where}: 'enters' asks for snapshots, but the plugin {lack}; leave 'snapshots' out")
+    if enters.snapshots and (track.fits or track.augmentation != ["none"]):
+        lack = f"the track '{enters.track}' extends supports"
+        raise UserError(f"{where}: 'enters' asks for snapshots, but {lack}; leave 'snapshots' out")
     for level in enters.levels:
         if level not in track.each:
             raise UserError(f"{where}: the track '{enters.track}' has no level '{level}'; {nearest(level, track.each)}")

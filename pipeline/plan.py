@@ -257,7 +257,7 @@ class Plan:
             pairs = [zip(scores[p], self._scores_at(other, p), strict=True) for p in percents]
             pairs.append(zip(self._scores_at(asked, None), self._scores_at(other, None), strict=True))
             among = [[dict(seed)] for seed in zip(*pairs, strict=True)]
-            choice = Choice(metric=first, shots=track.shots[0], among=among)
+            choice = Choice(metric=first, shots=track.shots[0], percents=[*percents, 100], among=among)
             for cell in last:
                 yield cell.model_copy(update={"snapshot": name, "choice": choice})
 

@@ -206,5 +206,5 @@ def _check_build(path: Path, facts: PluginFacts) -> None:
                 hint = nearest(key, known)
                 raise UserError(f"plugins/{path.parent.name}/plugin.yaml: build knows no parameter '{key}'; {hint}")
         for key in choice.evaluate if facts.trained and facts.kind == "segmenter" else ():
-            if key in without:
+            if key in without - facts.train.keys():
                 raise UserError(f"{where}: give build a default for '{key}', which training does not pass to it")

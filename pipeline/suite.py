@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pipeline.closure import ROOT
 from pipeline.errors import UserError, nearest
@@ -15,11 +15,19 @@ from pipeline.job import Facts, parse
 from pipeline.report.differences import Differences
 from pipeline.report.job import Metric
 from pipeline.report.shown import Shown, named
-from pipeline.settings import Settings, by_profile, read_yaml
+from pipeline.settings import Profile, Settings, by_profile, read_yaml
 
 Count = int | dict[str, int]
 """A number, or one a profile."""
-Percents = list[Annotated[int, Field(ge=1, le=99)]]
+
+
+def _ascending(values: list[int]) -> list[int]:
+    if values != sorted(set(values)):
+        raise ValueError("they must ascend, each named once")
+    return values
+
+
+Percents = Annotated[list[Annotated[int, Field(ge=1, le=99)]], AfterValidator(_ascending)]
 
 
 class Bank(Facts):
@@ -124,7 +132,7 @@ class Track(Facts):
     samples themselves are measured; else they extend the supports of the segmenters in the track."""
     kept: Kept = "nothing"
     """What the report shows beside the first few episodes."""
-    snapshots: Percents | dict[str, Percents] = []
+    snapshots: Percents | dict[Profile, Percents] = []
     """Percents of training after which the weights are scored too, of systems that enter for it; may be given by
     profile."""
     chosen_on: str | None = None

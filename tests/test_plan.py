@@ -430,6 +430,37 @@ def test_what_enters_with_snapshots_keeps_them_and_has_a_cell_of_each_and_of_the
     assert jobs[place.format(at="-at60", split="val_train", seed=1)].snapshot == 60
 
 
+def test_folds_scored_together_choose_and_are_told_snapshot_by_snapshot():
+    found = plan("lite", suites="pascal5i", seeds="0,1")
+    cells = {
+        (cell.snapshot, cell.shots, cell.metric): cell
+        for cell in found.cells
+        if (cell.system, cell.dataset, cell.split) == ("sg_one", "pascal5i", "oslsm_original")
+        and cell.trained_on == "pascal5i"
+    }
+    assert [snapshot for snapshot, shots, metric in cells if (shots, metric) == (5, "miou")] == [
+        "", "20%", "40%", "60%", "80%", "base_val",
+    ]  # fmt: skip
+    place = "results/scores/lite/sg_one/pascal5i_trainaug_10582-fold{f}{at}/pascal5i-fold{f}-{split}/none/seed{k}.json"
+    assert cells["40%", 1, "miou"].scores == [
+        [place.format(f=f, at="-at40", split="oslsm_original", k=k) for f in range(4)] for k in (0, 1)
+    ]
+    choice = cells["base_val", 5, "fb_iou"].choice
+    assert (choice.metric, choice.shots, choice.percents) == ("miou", 1, [20, 40, 60, 80, 100])
+    ends = ("-at20", "-at40", "-at60", "-at80", "")
+    assert choice.among == [
+        [
+            {place.format(f=f, at=at, split="oslsm_original", k=k): place.format(f=f, at=at, split="base_val", k=k)
+             for at in ends}
+            for f in range(4)
+        ]
+        for k in (0, 1)
+    ]  # fmt: skip
+    assert [list(part) for seed in choice.among for part in seed] == [
+        [place.format(f=f, at=at, split="oslsm_original", k=k) for at in ends] for k in (0, 1) for f in range(4)
+    ]
+
+
 def test_snapshots_are_kept_whatever_systems_are_named():
     named = plan("sample", suites="pascal5i", systems="sg_one-max")
     every = plan("sample", suites="pascal5i")
@@ -439,6 +470,23 @@ def test_snapshots_are_kept_whatever_systems_are_named():
 
 
 MISTAKES = {
+    "snapshots that do not ascend": (
+        (
+            "pipeline/suites/clutter/suite.yaml",
+            "    metrics: {iou: Table 1",
+            "    snapshots: [40, 20]\n    metrics: {iou: Table 1",
+        ),
+        "they must ascend, each named once",
+    ),
+    "snapshots where supports are extended": (
+        (
+            "pipeline/suites/clutter/suite.yaml",
+            "    metrics: {iou: Table 1",
+            "    snapshots: [40]\n    augmentation: [none, standard]\n    metrics: {iou: Table 1",
+        ),
+        ("toy_trained", "track: scenes", "track: scenes, snapshots: true"),
+        "asks for snapshots, but the track 'scenes' extends supports; leave 'snapshots' out",
+    ),
     "snapshots of what is not trained": (
         ("toy_untrained", "track: scenes", "track: scenes, snapshots: true"),
         "'enters' asks for snapshots, but the plugin finds no `snapshots` in the track 'scenes'; leave",
@@ -500,9 +548,9 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_in_plugins_or_suites_is_one_line(toys, mistake):
-    change, message = MISTAKES[mistake]
+    *changes, message = MISTAKES[mistake]
     with pytest.raises(UserError, match=re.escape(message)) as caught:
-        toys(change)
+        toys(*changes)
     assert "\n" not in str(caught.value)
 
 

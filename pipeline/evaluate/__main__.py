@@ -59,7 +59,8 @@ def main() -> None:
         tally, trunk = evaluate(job, device, arguments.image_cache << 20, arguments.feature_cache << 20, shelf)
         _write_pictures(arguments.output, tally.shown)
         seconds, peak = tally.seconds + time.monotonic() - start, peak_memory(device)
-        times = clock(job, device, arguments.timed, arguments.timed_seconds) if arguments.timed else {}
+        timed = arguments.timed if job.snapshot is None else 0
+        times = clock(job, device, timed, arguments.timed_seconds) if timed else {}
         write_timing(arguments.output, seconds, name_of(device), shots=times, memory=peak if times else None)
         statistics = {shots: scorer.columns for shots, scorer in tally.scorers.items()}
         outcome = {"weights": trunk, "statistics": statistics, **tally.outcome()}

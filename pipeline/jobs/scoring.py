@@ -104,7 +104,7 @@ class Jobs(LearningJobs):
             statistics={name: suite.statistics[name] for name in statistics},
             by_support=part.by_support,
             batch=by_profile(system.facts.batch, settings.profile),
-            pictures=settings.pictures,
+            pictures=settings.pictures if asked.snapshot is None else 0,
             kept=asked.track.kept,
             seed=part.seed,
             threads=settings.threads,

@@ -3,7 +3,7 @@
 Test splits: `oslsm`, the benchmark of 1,000 tuples, warped to 500 x 500; `k_sweep`, the same with ten supports each;
 `oslsm_original`, the same at their own size; `sgone_swapped`, `hsnet` (`hsnet_one` with one support, which is another
 drawing), `pfenet_repri`, `cofcn_all` and `five_way` as those papers' code has them; and `base_val`, drawn like the
-benchmark, but of base classes, to choose among trainings.
+benchmark, but of base classes, to choose among weights.
 The split `train` holds base classes alone: of an image that shows a novel one too, that one is background.
 
 No support is without its class: small objects are no items, so that a mask seldom vanishes when it is shrunk; those of

@@ -69,7 +69,7 @@ def _panel(
     drawn = {}
     for key, all_rows in lines.items():
         colour = _colour(plot, key, marks)
-        way = [row for row in all_rows if not row.snapshot or "%" in row.snapshot]
+        way = [row for row in all_rows if ":" not in row.snapshot]
         values = [100 * (row.value or 0) for row in way]
         if key[0] not in along:
             axes.axhline(values[-1], color=colour, ls="--", linewidth=1.1)
@@ -95,4 +95,4 @@ def _key(row: Row) -> Key:
 
 
 def _share(row: Row) -> float:
-    return float(row.snapshot.removesuffix("%")) if "%" in row.snapshot else 100.0
+    return 100.0 if not row.snapshot or ":" in row.snapshot else float(row.snapshot.removesuffix("%"))

@@ -23,6 +23,8 @@ class Choice(Facts):
 
     metric: str
     shots: int
+    percents: list[int]
+    """Of training, ascending: those of the candidates."""
     among: list[list[dict[str, str]]]
     """Of each seed, and level, the path of every candidate's scores -> that of its scores on those other episodes."""
 
@@ -42,7 +44,7 @@ class Cell(Facts):
     train_list: str
     snapshot: str = ""
     """Which weights: those after so much of the training (`25%`), those that scored best on another split
-    (`base_val`), or the last ones."""
+    (`base_val`, and once they are chosen `base_val: 25%`, one a seed and level), or the last ones."""
     shots: int
     augmentation: str
     oracle: bool
@@ -75,7 +77,7 @@ class Cell(Facts):
     @property
     def on_the_way(self) -> bool:
         """Whether the weights are those of an unfinished training."""
-        return self.snapshot.endswith("%")
+        return self.snapshot.endswith("%") and ":" not in self.snapshot
 
 
 class Suite(Facts):

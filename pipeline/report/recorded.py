@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,11 +63,12 @@ class Recorded(Facts):
     def key(self) -> tuple[Key, str, str, str]:
         """What the number is about, of which weights, under which profile and budget."""
         about = self.dataset, self.split, self.protocol, self.system, self.trained_on, self.shots, self.augmentation
-        return (*about, self.metric), self.snapshot, self.profile, self.budget
+        return (*about, self.metric), self.snapshot.partition(":")[0], self.profile, self.budget
 
     def row(self, suite: str, published: Sequence[Published]) -> Row:
         """The same as a row of the table, beside the number that is published for it."""
-        number = None if "%" in self.snapshot else find_published(published, self.key[0], self.table)
+        way = self.snapshot.endswith("%") and ":" not in self.snapshot
+        number = None if way else find_published(published, self.key[0], self.table)
         return Row(
             suite=suite,
             status="recorded",
@@ -114,15 +116,15 @@ def _record(suite: Suite, found: Sequence[Entry], note: str) -> Path:
 def _recorded(entry: Entry, note: str) -> Recorded:
     fields = {name: getattr(entry.row, name) for name in HEADER if name not in ("samples", "note")}
     log = log_of(entry.cell.models[0]) if entry.cell and entry.cell.models else None
-    samples = round(read_log(log)[2][-1] * _share(entry.row)) if log and _share(entry.row) else None
+    share = _share(entry.row)
+    samples = round(read_log(log)[2][-1] * share) if log and share else None
     return Recorded(**fields, samples=samples, note=note)
 
 
-def _share(row: Row) -> float:
-    """How much of its training the weights saw; 0 where they were chosen, and may differ from fold to fold."""
-    if not row.snapshot:
-        return 1.0
-    return float(row.snapshot.removesuffix("%")) / 100 if "%" in row.snapshot else 0.0
+def _share(row: Row) -> float | None:
+    """How much of its training the weights saw; None where it differs between folds or seeds."""
+    shares = {int(percent) / 100 for percent in re.findall(r"(\d+)%", row.snapshot)} or {1.0}
+    return shares.pop() if len(shares) == 1 else None
 
 
 def _text(value: object) -> str:

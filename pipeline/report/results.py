@@ -1,7 +1,9 @@
 """Scores as the report uses them: columns as arrays, read once."""
 
 import functools
-from collections.abc import Mapping, Sequence
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
+from pipeline.manifest import canonical
 from pipeline.report.aggregates import aggregate
-from pipeline.report.job import Cell, Metric, ReportJob, Suite
+from pipeline.report.job import Cell, Choice, Metric, ReportJob, Suite
 from pipeline.report.tally import NOTHING, PART, Arrays, Tally, difference
 from pipeline.scores import Scores, read_scores
 
@@ -88,19 +91,37 @@ def settled(cell: Cell, job: ReportJob) -> Cell:
         return cell
     judge, metric = cell.choice, suite_of(cell, job).metrics[cell.choice.metric]
 
-    def best(among: Mapping[str, str], last: str) -> str:
-        found = {}
-        for path, other in among.items():
-            asked = cell.model_copy(update={"scores": [[other]], "shots": judge.shots, "choice": None})
-            if not failures(asked) and read_result(path).header.status == "ok":
-                found[path] = tallies(asked, metric)[0].value
-        return max(reversed(found), key=lambda path: found[path], default=last)
+    def value(path: str, other: str) -> float:
+        if read_result(path).header.status == "failed":
+            return -math.inf
+        return judged(other, judge.shots, metric.statistic, metric.aggregate, canonical(metric.parameters))
 
-    chosen = [
-        [best(part, last) for part, last in zip(seed, lasts, strict=True)]
-        for seed, lasts in zip(judge.among, cell.scores, strict=True)
-    ]
-    return cell.model_copy(update={"scores": chosen, "choice": None})
+    paths, percents = [], []
+    for seed in judge.among:
+        found = [{percent: (path, value(path, other)) for percent, (path, other) in _by(judge, part)} for part in seed]
+        best = [max(reversed(part), key=lambda percent: part[percent][1]) for part in found]
+        paths.append([part[percent][0] for part, percent in zip(found, best, strict=True)])
+        percents += best
+    return cell.model_copy(
+        update={
+            "scores": paths,
+            "choice": None,
+            "snapshot": f"{cell.snapshot}: {', '.join(f'{percent}%' for percent in percents)}",
+            "schedule": cell.schedule and cell.schedule * min(percents) / 100,
+        }
+    )
+
+
+def _by(choice: Choice, part: Mapping[str, str]) -> Iterator[tuple[int, tuple[str, str]]]:
+    return zip(choice.percents, part.items(), strict=True)
+
+
+@functools.lru_cache(maxsize=4096)
+def judged(path: str, shots: int, statistic: str, name: str, parameters: str) -> float:
+    """The metric of one file of scores; less than any number where they failed."""
+    if read_result(path).header.status == "failed":
+        return -math.inf
+    return aggregate(name, json.loads(parameters), columns_of(path, shots, statistic)).value
 
 
 def suite_of(cell: Cell, job: ReportJob) -> Suite:

@@ -30,8 +30,8 @@ class Row:
     trained_on: str
     train_list: str = ""
     snapshot: str = ""
-    """`25%`: the weights after so much of the training; `base_val`: those that scored best on that split; empty: the
-    last ones."""
+    """`25%`: the weights after so much of the training; `base_val: 25%`: those that scored best on that split, one a
+    seed and level; empty: the last ones."""
     weights: str = ""
     """`pretrained`, `scratch` or `none`; several seeds that differ are joined by `+`."""
     shots: int
@@ -58,7 +58,7 @@ class Row:
     status: str
     """`ok`, `failed`, `partly failed`, `not applicable` or `published, not run`; `recorded` on the page alone."""
     seconds: float | None = None
-    """Training and evaluation, over all seeds; the one column that differs between equal runs."""
+    """Training, the whole of it, and evaluation, over all seeds; the one column that differs between equal runs."""
     device: str = ""
     home: bool = field(default=False, metadata={"column": False})
     """Whether the training set goes without saying in a label (`Cell.home`); no column of the table."""
@@ -103,7 +103,8 @@ def label(row: Row | Cell) -> str:
         family, _, level = str(row.trained_on).partition("-")
         parts.append(f"trained on {family if level == row.dataset.partition('-')[2] else row.trained_on}")
     if row.snapshot:
-        parts.append(f"after {row.snapshot} of training" if "%" in row.snapshot else f"chosen on {row.snapshot}")
+        judge, chosen, _ = row.snapshot.partition(":")
+        parts.append(f"chosen on {judge}" if chosen else f"after {row.snapshot} of training")
     if row.shots != 1:
         parts.append(f"{row.shots} shots")
     if row.augmentation != "none":

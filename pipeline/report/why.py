@@ -1,6 +1,7 @@
 """Why a row says what it says: the chain of recipes behind it, read from the manifests, back to the raw sources."""
 
 import json
+import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,13 +36,15 @@ def select(lines: list[Line], words: list[str]) -> Line:
 
     `UserError` where no row, or more than one, is left; it names the columns in which those differ.
     """
-    known = {line[key] for line in lines for key in KEYS} | {f"{key}={line[key]}" for line in lines for key in KEYS}
     for word in words:
-        if word not in known:
+        if not any(_has(line, word) for line in lines):
             raise UserError(f"no row has '{word}'; {nearest(word, {line[key] for line in lines for key in KEYS})}")
     found = [line for line in lines if all(_has(line, word) for word in words)]
     if not found:
         raise UserError(f"no row has all of '{' '.join(words)}'; leave one of the words out")
+    last = [line for line in found if not line["snapshot"]]
+    if len(last) == 1:  # of snapshots, the last weights are meant where no word says otherwise
+        return last[0]
     if len(found) > 1:
         raise UserError(f"{len(found)} rows match '{' '.join(words)}'; {_differences(found)}")
     return found[0]
@@ -61,13 +64,11 @@ def chain(table: Path, words: list[str]) -> Iterator[str]:
     yield _headline(line)
     if line["status"] == NOT_RUN:
         return
-    folder = table.parent / "scores" / line["profile"] / line["system"]
-    place = f"{line['dataset']}-{line['split']}/{line['augmentation']}/seed*.json"
-    found = sorted(path for weights in _weights(line) for path in folder.glob(f"{weights}/{place}"))
-    paths = [path for path in found if not path.name.endswith(".timing.json")]
+    folders = _folders(table, line)
+    found = [[path for path in sorted(folder.glob("seed*.json")) if _is_scores(path)] for folder in folders]
+    paths = found[0] if len(found) == 1 else [paths[seed] for seed, paths in enumerate(found) if seed < len(paths)]
     if not paths:
-        there = folder / (line["trained_on"] or "none") / place
-        raise UserError(f"{there} holds no scores behind this row: run snakemake, or 'dvc pull' after a clone")
+        raise UserError(f"{folders[0]} holds no scores behind this row: run snakemake, or 'dvc pull' after a clone")
     seen: set[str] = set()
     for path in paths:
         scores = read_scores(path)
@@ -120,12 +121,13 @@ def _flat(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def _weights(line: Line) -> list[str]:
-    """Folders of the scores of the row's weights; of all candidates where they were chosen among several."""
-    trained_on, snapshot = line["trained_on"] or "none", line["snapshot"]
-    if not snapshot:
-        return [trained_on]
-    return [f"{trained_on}-at{snapshot.removesuffix('%')}"] if "%" in snapshot else [trained_on, f"{trained_on}-at*"]
+def _folders(table: Path, line: Line) -> list[Path]:
+    """Folders of the scores of the row's weights, as many as it names snapshots: the last ones where it names none."""
+    trained_on = line["trained_on"] or "none"
+    percents = re.findall(r"(\d+)%", line["snapshot"]) or ["100"]
+    weights = [trained_on if percent == "100" else f"{trained_on}-at{percent}" for percent in percents]
+    above = table.parent / "scores" / line["profile"] / line["system"]
+    return [above / name / f"{line['dataset']}-{line['split']}" / line["augmentation"] for name in weights]
 
 
 def _headline(line: Line) -> str:
@@ -137,7 +139,11 @@ def _headline(line: Line) -> str:
 
 
 def _has(line: Line, word: str) -> bool:
-    return any(word in (line[key], f"{key}={line[key]}") for key in KEYS)
+    return any(word in (line[key], f"{key}={line[key] or 'none'}", f"{key}={line[key]}") for key in KEYS)
+
+
+def _is_scores(path: Path) -> bool:
+    return not path.name.endswith(".timing.json")
 
 
 def _differences(lines: list[Line]) -> str:

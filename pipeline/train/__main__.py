@@ -89,7 +89,7 @@ def _publish(
     (staged / weights_file()).write_bytes(packed(model))
     for percent in recipe["snapshots"]:
         (staged / weights_file(percent)).parent.mkdir(exist_ok=True)
-        shutil.copyfile(work / weights_file(percent), staged / weights_file(percent))
+        os.link(work / weights_file(percent), staged / weights_file(percent))  # staged lies in work, on the same disk
     shutil.copyfile(work / "log.jsonl", staged / "log.jsonl")
     manifest = Manifest(
         kind="model",

@@ -50,25 +50,32 @@ def train(
     """
     model.to(device)
     pause = float(os.environ.get("GLIMPSE_CHECKPOINT_SECONDS", "60")) if every is None else every
+    kept = Snapshots(work, snapshots, model)
     found = checkpoint.load(work / "checkpoint.pt", digest, device)
+    if found and not kept.whole(_seen(model.stages[: found[0].stage]) + found[0].done):
+        found = None
+    if not found and rank() == 0:
+        kept.clear()
     progress = found[0] if found else checkpoint.Progress(digest=digest, stage=0, done=0, log_bytes=0)
     log = MetricsLog(work / "log.jsonl", progress.log_bytes) if rank() == 0 else None
-    kept = Snapshots(work, snapshots if rank() == 0 else (), model)
-    earlier = 0
     for number, stage in enumerate(model.stages):
         if number > progress.stage:
             progress = checkpoint.Progress(digest=digest, stage=number, done=0, log_bytes=log.bytes if log else 0)
         _setup(stage, seed, device, dtype, compile)
         if number < progress.stage:
-            earlier += stage.samples // stage.batch * stage.batch
             continue
         if found:
             model.load_state_dict(found[1]["model"])
             stage.load(found[1]["stage"])
             found = None
+        earlier = _seen(model.stages[:number])
         done = _run(model, stage, number, batches, progress, work, seed, log, pause, kept, earlier)
         _save(work, model, stage, digest, number, done, log)
-        earlier += done
+
+
+def _seen(stages: Sequence[Stage]) -> int:
+    """Episodes of whole stages."""
+    return sum(stage.samples // stage.batch * stage.batch for stage in stages)
 
 
 def _setup(stage: Stage, seed: int, device: torch.device, dtype: torch.dtype, compile: bool) -> None:
@@ -104,7 +111,8 @@ def _run(
         torch.manual_seed(derive(seed, "step", stage.name, done, rank()))
         window.append(stage.step(list(itertools.islice(feed, min(chunk, updates - position))), done))
         before, done = done, min(position + chunk, updates) * stage.batch
-        kept.keep(earlier + before, earlier + done)
+        if rank() == 0:
+            kept.keep(earlier + before, earlier + done)
         if done // stage.batch % interval and done // stage.batch < updates:
             continue
         metrics = _means(window, stage.name, done)

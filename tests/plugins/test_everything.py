@@ -46,7 +46,10 @@ def job(folder: Path, split: str) -> EvaluateJob:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("split", ["oslsm", "oslsm_original", "sgone_swapped", "base_val", "hsnet_one", "pfenet_repri"])
+SPLITS = ["oslsm", "oslsm_original", "sgone_swapped", "base_val", "hsnet", "hsnet_one", "pfenet_repri", "cofcn_all"]
+
+
+@pytest.mark.parametrize("split", SPLITS)
 def test_everything_and_nothing_score_what_the_masks_say(voc: Path, split: str) -> None:
     asked = job(voc, split)
     counted = [(found, batch) for (found,), batch in episodes(asked, CPU) if isinstance(batch, Batch)]

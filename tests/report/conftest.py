@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.report.results import read_result
+from pipeline.report.results import judged, read_result
 
 
 @pytest.fixture(autouse=True)
@@ -12,4 +12,5 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, entered; nothing read before is remembered."""
     monkeypatch.chdir(tmp_path)
     read_result.cache_clear()
+    judged.cache_clear()
     return tmp_path

@@ -15,7 +15,7 @@ from pipeline.report.row import label
 from pipeline.report.shown import Course, Curve, Levels, Sweep
 from pipeline.report.strips import at_levels
 from pipeline.report.table import entries
-from tests.report.miniature import FIGURES, write_project
+from tests.report.miniature import FIGURES, write_project, write_scores
 
 CURVE, SWEEP, LEVELS = FIGURES
 
@@ -110,18 +110,29 @@ def test_a_system_without_snapshots_stands_across_where_it_is_named() -> None:
 
 
 def test_what_was_chosen_is_a_dotted_line_of_its_system() -> None:
-    way, chosen = with_copies(snapshot="40%"), with_copies(snapshot="val_train")
+    way, chosen = with_copies(snapshot="40%"), with_copies(snapshot="val_train: 40%")
     both = way.model_copy(update={"cells": [*way.cells, *chosen.cells[len(write_project().cells) :]]})
     dots = "stroke-dasharray: 1.1,1.815"
     assert dots in along(both)
     assert dots not in along(way)
 
 
-def test_figures_and_claims_on_the_page_are_of_the_last_weights() -> None:
-    def pictures(job: ReportJob) -> str:
-        return "".join(re.findall(r"<figure>.*?</figure>", render(job), re.DOTALL))
-
-    assert pictures(with_copies(snapshot="40%")) == pictures(write_project())
+def test_the_page_shows_last_weights_alone_but_for_tables_of_chosen_ones() -> None:
+    plain = write_project()
+    copies = []
+    for each in [cell for cell in plain.cells if cell.system == "unet"]:
+        path = each.files[0].replace("/seed0", "-way/seed0")
+        write_scores(path, each.models[0], 7)  # other numbers
+        copies.append(each.model_copy(update={"snapshot": "40%", "scores": [[path]]}))
+    both = plain.model_copy(update={"cells": [*copies, *plain.cells]})
+    first = [line for line in render(plain).splitlines() if "rows of ours" not in line and "evaluations" not in line]
+    other = [line for line in render(both).splitlines() if "rows of ours" not in line and "evaluations" not in line]
+    seconds = [n for n, line in enumerate(first) if "seconds: the one line" in line]
+    assert [line for n, line in enumerate(other) if n - 1 not in seconds] == [
+        line for n, line in enumerate(first) if n - 1 not in seconds
+    ]
+    chosen = [cell.model_copy(update={"snapshot": "val_train: 40%"}) for cell in copies]
+    assert "unet, chosen on val_train" in render(plain.model_copy(update={"cells": [*chosen, *plain.cells]}))
 
 
 def test_one_target_at_all_levels_is_the_first_episode_of_each() -> None:

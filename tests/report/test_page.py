@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from pipeline.manifest import write_json
+from pipeline.report.__main__ import write_table
 from pipeline.report.learning import read_log
 from pipeline.report.page import render
 from pipeline.report.strips import blend, paint
-from tests.report.miniature import write_project, write_scores
+from tests.report.miniature import CLAIMS, SUITE, cell, write_project, write_scores
 
 
 def test_the_page_loads_nothing() -> None:
@@ -34,6 +35,28 @@ def test_equal_inputs_give_equal_bytes_and_seconds_stand_in_one_line() -> None:
     changed = [(a, b) for a, b in zip(before.splitlines(), render(job).splitlines(), strict=True) if a != b]
     assert len(changed) == 1
     assert "seconds: the one line" in before.splitlines()[before.splitlines().index(changed[0][0]) - 1]
+
+
+def test_verdicts_of_a_clock_stand_in_marked_lines_and_in_no_summary() -> None:
+    claim = {"name": "quick", "says": "It is.", "source": "", "kind": "faster", "by": 3.0, "track": "scenes"}
+    claim |= {"fast": {"system": "unet"}, "slow": {"system": "matching"}, "split": "test_one_shot", "metric": "iou"}
+    suite = SUITE | {"claims": [*CLAIMS, claim | {"datasets": ["clutter-n4"]}]}
+
+    def timed(seconds: float) -> tuple[list[str], str]:
+        job = write_project(suites=[suite])
+        for system, median in (("unet", 1.0), ("matching", seconds)):
+            path = Path(cell(system, 4, "iou", 1)["scores"][0][0].replace(".json", ".timing.json"))
+            more = {"shots": {1: {"median": median, "episodes": 3}}}
+            write_json(path, {"seconds": 1.5, "device": "cpu (2 threads)"} | more)
+        write_table(job, Path("results/all.tsv"), None)
+        return render(job).splitlines(), Path("results/summary.json").read_text()
+
+    (fast, summary), (slow, other) = timed(9.0), timed(2.0)
+    changed = [a for a, b in zip(fast, slow, strict=True) if a != b]
+    assert changed
+    assert all("<!-- seconds -->" in line for line in changed)
+    assert summary == other
+    assert "quick" not in summary
 
 
 def test_published_and_ours_stand_side_by_side() -> None:

@@ -4,14 +4,17 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.closure import ROOT
 from pipeline.errors import UserError
 from pipeline.report.__main__ import read_job_file, write_table
+from pipeline.report.job import ReportJob
 from pipeline.report.row import COLUMNS, label
 from pipeline.report.table import entries
 from tests.report.miniature import cell, write_project, write_scores
@@ -148,44 +151,67 @@ def test_the_command_imports_neither_torch_nor_matplotlib() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def chosen_among(*candidates: tuple[str, str]) -> dict[str, object]:
-    """A cell whose weights are chosen among scores by others; both were written before."""
-    among = [[dict(candidates)]]
-    choice = {"metric": "iou", "shots": 1, "among": among}
-    return cell("unet", 4, "iou", 1) | {"snapshot": "val_train", "choice": choice}
+CANDIDATES = [(f"results/scores/own{i}.json", f"results/scores/other{i}.json") for i in range(3)]
+
+
+def chosen(**more: Any) -> ReportJob:
+    """The job of one cell whose weights are chosen among three, after 20, 60 and 100 % of the training."""
+    choice = {"metric": "iou", "shots": 1, "percents": [20, 60, 100], "among": [[dict(CANDIDATES)]]}
+    own = {"snapshot": "val_train", "choice": choice, "scores": [[CANDIDATES[2][0]]]}
+    return write_project(cells=[cell("unet", 4, "iou", 1) | own | more])
+
+
+def put(shifts: Sequence[int]) -> None:
+    """Scores with (e + shift) % 11 hits, by which to choose; what is chosen scores the other way round."""
+    for (own, other), shift in zip(CANDIDATES, shifts, strict=True):
+        write_scores(own, None, 10 - shift)
+        write_scores(other, None, shift)
 
 
 @pytest.mark.parametrize(
-    ("shifts", "best"),
-    [((0, 3, 5), 1), ((5, 0, 3), 2), ((0, 3, 3), 2), ((3, 5, 0), 0)],  # of (e + shift) % 11 over 30 episodes
+    ("shifts", "best", "percent"),
+    [((0, 3, 5), 1, 60), ((5, 0, 3), 2, 100), ((0, 3, 3), 2, 100), ((3, 3, 0), 1, 60), ((3, 5, 0), 0, 20)],
 )
 def test_weights_are_chosen_by_other_episodes_and_of_equals_the_more_trained_ones(
-    shifts: tuple[int, ...], best: int
+    shifts: Sequence[int], best: int, percent: int
 ) -> None:
-    candidates = [(f"results/scores/own{i}.json", f"results/scores/other{i}.json") for i in range(len(shifts))]
-    job = write_project(cells=[chosen_among(*candidates)])
-    for (own, other), shift in zip(candidates, shifts, strict=True):
-        write_scores(own, None, 10 - shift)  # what is chosen by is not what is told
-        write_scores(other, None, shift)
+    job = chosen()
+    put(shifts)
     (found,) = [entry for entry in entries(job) if entry.cell]
     assert found.cell is not None
-    assert found.cell.scores == [[candidates[best][0]]]
-    assert (found.row.snapshot, found.row.published) == ("val_train", Decimal("0.971"))
-    plain = job.cells[0].model_copy(update={"scores": [[candidates[best][0]]], "choice": None})
+    assert found.cell.scores == [[CANDIDATES[best][0]]]
+    assert (found.row.snapshot, found.row.published) == (f"val_train: {percent}%", Decimal("0.971"))
+    assert found.row.schedule == pytest.approx(0.5 * percent / 100)
+    assert label(found.row) == "unet, chosen on val_train"
+    plain = job.cells[0].model_copy(update={"scores": [[CANDIDATES[best][0]]], "choice": None, "snapshot": ""})
     (alone,) = [entry for entry in entries(job.model_copy(update={"cells": [plain]})) if entry.cell]
     assert found.row.value == alone.row.value
 
 
-def test_a_candidate_that_failed_is_not_chosen() -> None:
-    candidates = [(f"results/scores/own{i}.json", f"results/scores/other{i}.json") for i in range(2)]
-    job = write_project(cells=[chosen_among(*candidates)])
-    for own, other in candidates:
-        write_scores(own, None, 0)
-        write_scores(other, None, 3)
-    write_scores(candidates[1][0], None, 0, status="failed", reason="no memory", statistics={})
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_candidate_that_failed_is_not_chosen(which: int) -> None:
+    job = chosen()
+    put((0, 3, 1))
+    write_scores(CANDIDATES[1][which], None, 0, status="failed", reason="no memory", statistics={})
     (found,) = [entry for entry in entries(job) if entry.cell]
-    assert found.cell is not None
-    assert found.cell.scores == [["results/scores/own0.json"]]
+    assert (found.row.snapshot, found.row.status) == ("val_train: 100%", "ok")
+
+
+def test_where_all_failed_the_row_failed() -> None:
+    job = chosen()
+    put((0, 3, 1))
+    for own, _ in CANDIDATES:
+        write_scores(own, None, 0, status="failed", reason="no memory", statistics={})
+    (found,) = [entry for entry in entries(job) if entry.cell]
+    assert found.row.status == "failed"
+
+
+def test_of_several_seeds_each_has_its_own_choice() -> None:
+    among = [[dict(CANDIDATES)], [dict(reversed(CANDIDATES))]]
+    job = chosen(choice={"metric": "iou", "shots": 1, "percents": [20, 60, 100], "among": among}, scores=[["a"], ["b"]])
+    put((5, 1, 0))
+    (found,) = [entry for entry in entries(job) if entry.cell]
+    assert (found.row.snapshot, found.row.seeds) == ("val_train: 20%, 100%", 2)
 
 
 def test_videos_without_a_truth_are_a_row_without_a_number() -> None:

@@ -76,13 +76,23 @@ def test_absent_scores_are_named() -> None:
         list(chain(TABLE, ["unet", "clutter-n4", "iou"]))
 
 
-def test_weights_on_the_way_lead_to_their_own_scores() -> None:
+def test_weights_on_the_way_and_chosen_ones_lead_to_their_own_scores() -> None:
     job = write_project(seeds=2)
-    place = "results/scores/lite/unet/clutter-n4-at40/clutter-n4-test_one_shot/none/seed0.json"
-    way = job.cells[0].model_copy(update={"snapshot": "40%", "scores": [[place]]})
-    chosen = job.cells[0].model_copy(update={"snapshot": "val_train"})
-    write_scores(place, job.cells[0].models[0], 0)
-    write_table(job.model_copy(update={"cells": [job.cells[0], way, chosen]}), TABLE, None)
-    assert [line for line in chain(TABLE, ["unet", "40%"]) if line.startswith("scores")] == [f"scores {place}"]
-    candidates = [line for line in chain(TABLE, ["unet", "val_train"]) if line.startswith("scores")]
-    assert set(candidates) == {f"scores {path}" for path in (place, *job.cells[0].files)}
+    last = [path for (path,) in job.cells[0].scores]
+    way = [path.replace("unet/clutter-n4/", "unet/clutter-n4-at40/") for path in last]
+    for seed, path in enumerate(way):
+        write_scores(path, job.cells[0].models[seed], seed)
+    changes = {"40%": way, "val_train: 40%": way, "val_train: 100%, 40%": [last[0], way[1]]}
+    cells = [job.cells[0]]
+    for k, (snapshot, paths) in enumerate(changes.items()):
+        update = {"snapshot": snapshot, "scores": [[path] for path in paths], "augmentation": "none", "shots": 1}
+        cells.append(job.cells[0].model_copy(update=update | {"track": f"t{k}"}))
+    write_table(job.model_copy(update={"cells": cells}), TABLE, None)
+    for words, paths in [("snapshot=40%", way), ("val_train: 100%, 40%", changes["val_train: 100%, 40%"])]:
+        assert [line for line in chain(TABLE, ["unet", words]) if line.startswith("scores")] == [
+            f"scores {path}" for path in paths
+        ]
+    for words in (["unet", "clutter-n4"], ["unet", "clutter-n4", "snapshot=none"]):  # of snapshots, the last weights
+        assert [line for line in chain(TABLE, words) if line.startswith("scores")] == [
+            f"scores {path}" for path in last
+        ]

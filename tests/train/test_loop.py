@@ -3,6 +3,7 @@
 import importlib
 import json
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,29 @@ def test_a_snapshot_holds_the_weights_of_the_first_moment_at_or_after_its_share(
         found = load_file(tmp_path / "snapshots" / f"{percent}.safetensors")
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[name], expected[name]) for name in found)
+
+
+def test_snapshots_inside_a_chunk_survive_a_kill(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LINES", 3)  # 6 updates a chunk of 20
+    percents = (10, 31, 50, 90)
+    run("toy_trained", tmp_path / "whole", snapshots=percents)
+    with pytest.raises(KilledError):
+        run("toy_trained", tmp_path / "killed", kill_after=2, monkeypatch=monkeypatch, snapshots=percents)
+    run("toy_trained", tmp_path / "killed", snapshots=percents)
+    assert kept(tmp_path / "whole") == kept(tmp_path / "killed")
+    assert kept(tmp_path / "whole")["31.safetensors"] == kept(tmp_path / "whole")["50.safetensors"]
+
+
+def test_snapshots_of_another_training_are_dropped_and_missing_ones_are_made_again(tmp_path):
+    first = run("toy_trained", tmp_path, {"samples": 400}, snapshots=(50,))
+    before = kept(tmp_path)
+    run("toy_trained", tmp_path, {"samples": 10}, snapshots=(50,))  # not a single update
+    assert load_file(tmp_path / "snapshots" / "50.safetensors").keys() == first.weights().keys()
+    assert kept(tmp_path) != before
+    again = run("toy_trained", tmp_path, {"samples": 400}, snapshots=(50,))
+    shutil.rmtree(tmp_path / "snapshots")
+    assert same(again, run("toy_trained", tmp_path, {"samples": 400}, snapshots=(50,)))
+    assert kept(tmp_path) == before
 
 
 def test_a_finished_training_is_not_trained_again(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from pipeline.errors import UserError
@@ -69,3 +69,12 @@ def read_weights(manifest: Path, snapshot: int | None = None) -> dict[str, Tenso
         raise UserError(f"{path} is missing: run `snakemake {manifest}`, which trains that system") from None
     except SafetensorError as error:
         raise UserError(f"{path} is damaged ({error}): delete {manifest} and run snakemake") from None
+
+
+def packed(model: Segmenter | Synthesizer) -> bytes:
+    """A model's published weights as the bytes of a safetensors file."""
+    # Copies: tied layers have several names for one tensor, which safetensors does not write.
+    weights = {
+        name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in model.weights().items()
+    }
+    return save(weights)  # save_file hides that a disk is full

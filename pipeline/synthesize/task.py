@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save
 
 from pipeline.errors import UserError
 from pipeline.manifest import canonical, digest_text, write_atomic
 from pipeline.pairs import Pair, PairFacts, Samples
 from pipeline.synthesize.fit import failed, fit, sample
 from pipeline.synthesize.job import SynthesizeJob
+from pipeline.system import packed
 
 
 def run_all(
@@ -80,10 +80,7 @@ def run_one(
         print(f"{name}: {error}", flush=True)
         _leave(work, own, failed(name, str(error)))
         return
-    weights = {
-        name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in model.weights().items()
-    }
-    write_atomic(work / "weights.safetensors", save(weights))
+    write_atomic(work / "weights.safetensors", packed(model))
     count = sum(parameter.numel() for parameter in model.parameters())
     _leave(work, own, sample(model, job.samples, job.seed, pair), trunk=model.trunk, parameters=count)
     (work / "checkpoint.pt").unlink(missing_ok=True)  # of no use any more, and large

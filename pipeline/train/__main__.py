@@ -18,13 +18,12 @@ from pipeline.job import read_job, stage_parser
 from pipeline.manifest import Manifest, canonical, digest_text, digest_tree, input_digests, publish, read_manifest
 from pipeline.scores import write_timing
 from pipeline.segmenter import Segmenter, Synthesizer
-from pipeline.system import build_system, weights_file
+from pipeline.system import build_system, packed, weights_file
 from pipeline.train.batches import SplitBatches
 from pipeline.train.feed import Shards
 from pipeline.train.job import TrainJob
 from pipeline.train.loop import train
 from pipeline.train.shards import WithOracle, open_split
-from pipeline.train.snapshots import packed
 from pipeline.work import already_published, work_folder
 
 

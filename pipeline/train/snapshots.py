@@ -4,12 +4,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from safetensors.torch import save
-
 from pipeline.manifest import write_atomic
 from pipeline.segmenter import Segmenter, Synthesizer
-from pipeline.system import weights_file
+from pipeline.system import packed, weights_file
 
 
 class Snapshots:
@@ -38,12 +35,3 @@ class Snapshots:
     def _write(self, percents: Sequence[int]) -> None:
         for percent in percents:
             write_atomic(self._work / weights_file(percent), packed(self._model))
-
-
-def packed(model: Segmenter | Synthesizer) -> bytes:
-    """A model's published weights as the bytes of a safetensors file."""
-    # Copies: tied layers have several names for one tensor, which safetensors does not write.
-    weights = {
-        name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in model.weights().items()
-    }
-    return save(weights)  # save_file hides that a disk is full

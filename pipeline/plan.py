@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import closure
+from pipeline.cells import cells_of, pooled
 from pipeline.entries import check_system, chosen, fields, missing_setting, track_of
 from pipeline.errors import UserError, nearest
 from pipeline.jobs.job import Job
@@ -21,7 +22,6 @@ from pipeline.settings import PROFILES, Settings, by_profile, load_settings
 from pipeline.suite import (
     Split,
     Suite,
-    Together,
     Track,
     describes,
     fill,
@@ -199,7 +199,7 @@ class Plan:
                     own = track.model_copy(update={"shots": track.shots_of.get(name, track.shots)})
                     self._score(system, enters, own, suite, split, level, train_set)
         if track.together:
-            self.cells += _pooled(self.cells[before:], track.together, len(list(levels(track, self.settings))))
+            self.cells += pooled(self.cells[before:], track.together, len(list(levels(track, self.settings))))
 
     def _levels(self, enters: Enters, track: Track) -> list[dict[str, int]]:
         """The levels of the track that the system takes part in."""
@@ -233,7 +233,7 @@ class Plan:
             if len(reference) == 1:  # every run is compared with it
                 reference = reference * len(scores)
             facts = (train_set, split, augmentation, scores, reference, models, schedule, listed)
-            cells = list(_cells(system, enters, track, suite.metrics, *facts))
+            cells = list(cells_of(system, enters, track, suite.metrics, *facts))
             self.cells += cells
             if enters.snapshots:
                 self.cells += self._along(asked, level, cells)
@@ -335,14 +335,6 @@ def count_gpus() -> int:
     return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
 
 
-def _at_home(system: System, enters: Enters, track: Track) -> bool:
-    """Whether the system is trained on what the track names, or, where it never is, on the first of its sets there."""
-    other = [each for each in system.facts.enters if (each.suite, each.track) == (enters.suite, enters.track)]
-    sets = [each.trained_on or track.trained_on for each in other if chosen(system, each)]
-    home = track.trained_on if track.trained_on in sets else sets[0]
-    return (enters.trained_on or track.trained_on) == home
-
-
 def _of_profile(metric: Metric, settings: Settings) -> Metric:
     """The metric with those of its parameters that are given by profile resolved."""
     given = {name: by_profile(value, settings.profile) for name, value in metric.parameters.items()}
@@ -352,70 +344,3 @@ def _of_profile(metric: Metric, settings: Settings) -> Metric:
 def _takes_part(system: System, enters: Enters, settings: Settings) -> bool:
     given = enters.given is None or bool(getattr(settings, enters.given, None))
     return given and chosen(system, enters) and (enters.profiles is None or settings.profile in enters.profiles)
-
-
-def _cells(
-    system: System,
-    enters: Enters,
-    track: Track,
-    metrics: Mapping[str, Metric],
-    train_set: str | None,
-    split: Split,
-    augmentation: str,
-    scores: list[str],
-    reference: list[str],
-    models: list[str],
-    schedule: float | None,
-    listed: str,
-) -> Iterator[Cell]:
-    for shots, (metric, table) in itertools.product(track.shots, track.metrics.items()):
-        gain = metric in metrics and metrics[metric].gain
-        if gain and not reference:
-            continue
-        yield Cell(
-            suite=enters.suite,
-            track=enters.track,
-            table=table,
-            dataset=split.dataset,
-            split=split.split,
-            protocol=track.protocol,
-            system=system.name,
-            trained_on=train_set if system.learned else None,
-            train_list=listed if system.learned else "",
-            shots=shots,
-            augmentation=augmentation,
-            oracle=bool(fields(system, enters)),
-            metric=metric,
-            scores=[[path] for path in scores],
-            reference=[[path] for path in reference] if gain else [],
-            models=models,
-            schedule=schedule,
-            home=track.together is not None and _at_home(system, enters, track),
-        )
-
-
-def _pooled(cells: list[Cell], together: Together, wanted: int) -> Iterator[Cell]:
-    """One cell for the cells that differ in their level alone; none where the system left out a level of the track."""
-    groups: dict[tuple[object, ...], list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault((cell.split, cell.snapshot, cell.shots, cell.augmentation, cell.metric), []).append(cell)
-    for group in groups.values():
-        if len(group) == wanted:
-            schedules = [cell.schedule for cell in group if cell.schedule is not None]
-            seeds, first = zip(*(cell.scores for cell in group), strict=True), group[0]
-            references = zip(*(cell.reference for cell in group), strict=True)
-            choices = [cell.choice for cell in group if cell.choice]
-            among = [[part for (part,) in parts] for parts in zip(*(each.among for each in choices), strict=True)]
-            family = together.trained_on if first.home else str(first.trained_on).split("-")[0]
-            yield first.model_copy(
-                update={
-                    "dataset": together.dataset,
-                    "trained_on": first.trained_on and family,
-                    "scores": [[path for (path,) in parts] for parts in seeds],
-                    "reference": [[path for (path,) in parts] for parts in references],
-                    "choice": first.choice and first.choice.model_copy(update={"among": among}),
-                    "models": [model for cell in group for model in cell.models],
-                    "schedule": min(schedules, default=None),
-                    "whole": wanted >= together.of,
-                }
-            )
